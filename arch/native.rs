@@ -1,0 +1,118 @@
+//! The seam on a CPU: what is the same for all of them, around the three functions of a CPU file.
+//!
+//! A context is a stack pointer. So is the host's: `run` is a switch that saves into the host word, `leave` one that
+//! continues what the host word holds.
+//!
+//! *Host Word.* While code runs on a context's stack, the word `host` is the stack pointer of the innermost `run`, with all
+//! that is alive on the host's stack above it. While code runs on the host's stack, the word is 0. `run` and `on_host` put
+//! the former value back when they return, and both return in the order of the stack they wait on.
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::words::per_thread;
+use crate::{Context, Entry, cpu};
+
+pub use crate::cpu::{BACKEND, STACK_ALIGN, STACK_MIN};
+pub use crate::words::{runtime, set_runtime};
+
+per_thread! { static HOST: AtomicUsize = AtomicUsize::new(0); }
+
+/// Makes a context that calls `entry(arg)` on the stack from `limit` (low end) to `base` (high end) when it is first
+/// continued.
+///
+/// # Safety
+/// Both ends are multiples of [`STACK_ALIGN`], at least [`STACK_MIN`] apart. The memory is writable and belongs to the
+/// context until that ended or was discarded; what runs on it fits into it, or faults on a guard below `limit`.
+/// `entry` does not unwind, and whatever it needs is alive when the context runs.
+#[inline(always)]
+#[must_use]
+pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ()) -> Context {
+    debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
+    debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
+    // SAFETY: the memory below `base` is the context's, by the caller's word.
+    Context(unsafe { cpu::prepare(base, entry, arg) })
+}
+
+/// Leaves the running context into `*save` and continues `to`. Returns when somebody continues what was saved.
+///
+/// `to` may be [`Context::HOST`]; then this is [`leave`].
+///
+/// # Safety
+/// Called on a context's stack, under a [`run`]. `save` is writable. `to` obeys *One Owner* and *Own Thread*.
+#[inline(always)]
+pub unsafe fn switch(save: *mut Context, to: Context) {
+    let to = if to.is_host() { host() } else { to.0 };
+    // SAFETY: `to` is a suspended stack: the caller's promise, or *Host Word*. `Context` is a transparent word.
+    unsafe { cpu::switch(save.cast(), to) }
+}
+
+/// Continues `first` from the host's stack. Returns when a context leaves to the host or ends with [`Context::HOST`].
+///
+/// The stack this is called on is the host's until it returns, even if it is itself a context's. With `first` the host
+/// there is nothing to do.
+///
+/// # Safety
+/// `first` obeys *One Owner* and *Own Thread*.
+#[inline]
+pub unsafe fn run(first: Context) {
+    if first.is_host() {
+        return;
+    }
+    let outer = HOST.with(|host| host.load(Relaxed));
+    // SAFETY: `first` is a suspended stack. The host word is written before `first` runs, as *Host Word* asks for, and the
+    // stack that it points into waits here.
+    unsafe { cpu::switch(HOST.with(AtomicUsize::as_ptr), first.0) };
+    HOST.with(|host| host.store(outer, Relaxed));
+}
+
+/// Leaves the running context into `*save`; the innermost [`run`] returns.
+///
+/// # Safety
+/// As for [`switch`].
+#[inline(always)]
+pub unsafe fn leave(save: *mut Context) {
+    // SAFETY: the host word is a suspended stack, by *Host Word*.
+    unsafe { cpu::switch(save.cast(), host()) }
+}
+
+/// Gives up a context that is suspended or was never started. Nothing on its stack is dropped.
+///
+/// # Safety
+/// The context is not continued again, and nobody relies on a destructor or a borrow that lives on its stack.
+#[inline(always)]
+pub unsafe fn discard(context: Context) {
+    // The stack is the owner's memory and nothing else was taken.
+    let _ = context;
+}
+
+/// Calls `f(arg)` on the stack of the innermost [`run`]'s host, or where it is if that is the host's stack already.
+///
+/// # Safety
+/// `f` may be called with `arg`, does not unwind, and does not [`switch`] or [`leave`] except under a `run` of its own.
+#[inline]
+pub unsafe fn on_host(f: unsafe extern "C" fn(*mut ()), arg: *mut ()) {
+    let host = HOST.with(|host| host.load(Relaxed));
+    if host == 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { f(arg) };
+    }
+    HOST.with(|host| host.store(0, Relaxed));
+    // SAFETY: by *Host Word* everything alive on the host's stack lies above `host`, and it stays untouched: whatever `f`
+    // starts there returns before `f` does.
+    unsafe { cpu::call_on(host, f, arg) };
+    HOST.with(|word| word.store(host, Relaxed));
+}
+
+/// What a fresh stack's trampoline calls: runs the entry and tells which stack pointer continues after it.
+pub(crate) unsafe extern "C" fn enter(entry: Entry, arg: *mut ()) -> usize {
+    // SAFETY: whoever prepared the context promised that `entry` may be called with `arg`.
+    let next = unsafe { entry(arg) };
+    if next.is_host() { host() } else { next.0 }
+}
+
+#[inline(always)]
+fn host() -> usize {
+    let host = HOST.with(|host| host.load(Relaxed));
+    debug_assert!(host != 0, "left to the host outside of `run`");
+    host
+}

@@ -1,0 +1,83 @@
+//! `cargo windlass run`: loads a guest, lowering it first if need be, and calls its exports one after the other.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cargo_windlass::build::explain;
+use cargo_windlass::error::{Error, Result};
+use clap::Args;
+use windlass_host::Reactor;
+
+use crate::Lowering;
+use crate::calls::{Call, overview};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The module, lowered or as cargo made it
+    file: PathBuf,
+
+    /// Fail calls that would have to wait, instead of waiting
+    #[arg(long)]
+    no_block: bool,
+
+    /// Exports and their arguments, calls separated by `,` or `--then`. None: shows what can be called
+    #[arg(last = true, value_name = "CALL")]
+    calls: Vec<String>,
+
+    #[command(flatten)]
+    lowering: Lowering,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let wasm = lowered(arguments)?;
+    let mut reactor = Reactor::builder()
+        .may_block(!arguments.no_block)
+        .on_log(|line| eprintln!("{line}"))
+        .from_bytes(&wasm)
+        .map_err(|error| Error::new(error.to_string()).within(arguments.file.display()))?;
+    let signatures = reactor.signatures().to_vec();
+    if arguments.calls.is_empty() {
+        println!("there {}", overview(&signatures));
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    // All are read before the first is made: a slip of the keyboard has no effects.
+    let calls = Call::all(&arguments.calls)?
+        .into_iter()
+        .map(|call| Ok((call.name, call.arguments(&signatures)?)))
+        .collect::<Result<Vec<_>>>()?;
+    if let Err(error) = reactor.initialize() {
+        return ended("initialisation", error);
+    }
+    for (name, values) in calls {
+        match reactor.call_values(name, &values) {
+            Ok(Some(result)) => println!("{result}"),
+            Ok(None) => {}
+            Err(error) => return ended(name, error),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What an error means for this program: a guest that ended itself chose the exit status.
+fn ended(what: &str, error: windlass_host::Error) -> Result<ExitCode> {
+    match error {
+        windlass_host::Error::Exited { code } => {
+            Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        error => Err(Error::new(error.to_string()).within(what)),
+    }
+}
+
+fn lowered(arguments: &Arguments) -> Result<Vec<u8>> {
+    let file = &arguments.file;
+    let wasm =
+        fs::read(file).map_err(|error| Error::new(format!("cannot read {}: {error}", file.display())))?;
+    let told = |error| explain(&error).within(file.display());
+    if !windlass_lower::inspect(&wasm).map_err(told)?.needs_lowering() {
+        return Ok(wasm);
+    }
+    let options = arguments.lowering.options();
+    Ok(windlass_lower::lower(&wasm, &options).map_err(told)?.wasm)
+}

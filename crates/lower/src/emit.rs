@@ -1,0 +1,447 @@
+//! Writes the guest again, without the imports of module `windlass` and with what stands in for them.
+//!
+//! ```text
+//!  function indices   before   windlass.switch | env.log | f | g
+//!                     after    env.log | asyncify.* | f | g | switch | overflow | bracket of env.log
+//! ```
+//!
+//! What defined `windlass.switch` is now the function `switch`; what called, exported or took the address of
+//! `env.log` now means the bracket. Only the bracket itself calls the import.
+
+use wasm_encoder::reencode::{self, Reencode, utils};
+use wasm_encoder::{
+    CodeSection, ConstExpr, EntityType, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    IndirectNameMap, NameMap, NameSection, TypeSection, ValType,
+};
+use wasmparser::{KnownCustom, Operator};
+
+use crate::Options;
+use crate::abi::{self, Guest, Intrinsic};
+use crate::error::{Error, ErrorKind};
+use crate::module::Module;
+use crate::runtime::{Asyncify, Globals, Runtime};
+
+type Result<T = ()> = std::result::Result<T, reencode::Error<Error>>;
+
+/// The module that the engine transforms next, and what was left out of it.
+pub(crate) struct Emitted {
+    pub(crate) wasm: Vec<u8>,
+    /// Whether DWARF, or a reference to debug information elsewhere, was dropped.
+    pub(crate) dropped_debug_info: bool,
+}
+
+/// Removes the intrinsics' imports and adds their definitions.
+pub(crate) fn emit(
+    module: &Module<'_>,
+    guest: &Guest,
+    options: &Options,
+) -> std::result::Result<Emitted, Error> {
+    let mut emitter = Emitter::new(module, guest, options)?;
+    let mut encoded = wasm_encoder::Module::new();
+    emitter.parse_core_module(&mut encoded, wasmparser::Parser::new(0), module.wasm)?;
+    Ok(Emitted {
+        wasm: encoded.finish(),
+        dropped_debug_info: emitter.dropped_debug_info,
+    })
+}
+
+/// A function that the tool adds.
+#[derive(Clone, Copy)]
+enum Added {
+    Intrinsic(Intrinsic),
+    Overflow,
+    /// The bracket of an imported function, by its index in the guest.
+    Bracket(u32),
+}
+
+struct Emitter<'a> {
+    module: &'a Module<'a>,
+    keep_names: bool,
+    check_stack: bool,
+    runtime: Runtime,
+    /// What a function index of the guest means in code, elements and exports.
+    functions: Vec<u32>,
+    /// Where the function with an index of the guest itself went; None for intrinsics.
+    moved: Vec<Option<u32>>,
+    added: Vec<Added>,
+    /// The index of the first added function.
+    first_added: u32,
+    /// The types of the added functions.
+    added_types: Vec<u32>,
+    /// The type of `start_unwind` and `start_rewind`, and of their counterparts.
+    asyncify_types: [u32; 2],
+    new_types: Vec<(usize, usize)>,
+    dropped_debug_info: bool,
+}
+
+impl<'a> Emitter<'a> {
+    fn new(
+        module: &'a Module<'a>,
+        guest: &Guest,
+        options: &Options,
+    ) -> std::result::Result<Emitter<'a>, Error> {
+        let mut types = Types {
+            module,
+            new: Vec::new(),
+        };
+
+        // Imports that stay keep their order; asyncify's follow.
+        let mut moved = Vec::new();
+        let mut imports = 0;
+        for intrinsic in &guest.intrinsics {
+            moved.push(match intrinsic {
+                Some(_) => None,
+                None => {
+                    imports += 1;
+                    Some(imports - 1)
+                }
+            });
+        }
+        let asyncify = guest.suspends().then_some(Asyncify {
+            start_unwind: imports,
+            stop_unwind: imports + 1,
+            start_rewind: imports + 2,
+            stop_rewind: imports + 3,
+        });
+        if asyncify.is_some() {
+            imports += Asyncify::IMPORTS.len() as u32;
+        }
+        let defined = module.functions.len() as u32;
+        moved.extend((0..defined).map(|function| Some(imports + function)));
+        let first_added = imports + defined;
+
+        let mut added: Vec<Added> = Intrinsic::ALL
+            .into_iter()
+            .filter(|intrinsic| guest.uses(*intrinsic))
+            .map(Added::Intrinsic)
+            .collect();
+        if guest.uses(Intrinsic::Run) || guest.suspends() {
+            added.push(Added::Overflow);
+        }
+        for (index, import) in (0..).zip(&module.function_imports) {
+            if import.module != abi::MODULE && !is_descriptor(import.name) {
+                added.push(Added::Bracket(index));
+            }
+        }
+
+        let mut functions: Vec<Option<u32>> = moved.clone();
+        let mut overflow = first_added;
+        let mut added_types = Vec::new();
+        for (index, added) in (first_added..).zip(&added) {
+            added_types.push(match *added {
+                Added::Intrinsic(intrinsic) => {
+                    for (slot, imported) in functions.iter_mut().zip(&guest.intrinsics) {
+                        if *imported == Some(intrinsic) {
+                            *slot = Some(index);
+                        }
+                    }
+                    let (params, results) = intrinsic.arity();
+                    types.index(params, results)
+                }
+                Added::Overflow => {
+                    overflow = index;
+                    types.index(0, 0)
+                }
+                Added::Bracket(import) => {
+                    functions[import as usize] = Some(index);
+                    module.function_imports[import as usize].ty
+                }
+            });
+        }
+        let functions = functions
+            .into_iter()
+            .map(|index| index.ok_or_else(|| unknown("function")))
+            .collect::<std::result::Result<Vec<u32>, Error>>()?;
+
+        let runtime = Runtime {
+            stack_pointer: guest.stack_pointer,
+            globals: Globals {
+                first: module.globals.len() as u32,
+            },
+            asyncify,
+            overflow,
+            report_overflow: guest
+                .stack_overflow
+                .and_then(|function| functions.get(function as usize).copied()),
+            entry_type: types.index(1, 1),
+        };
+        Ok(Emitter {
+            module,
+            keep_names: options.keep_names,
+            check_stack: options.stack_check && guest.uses(Intrinsic::Run),
+            runtime,
+            functions,
+            moved,
+            added,
+            first_added,
+            added_types,
+            asyncify_types: [types.index(0, 0), types.index(1, 0)],
+            new_types: types.new,
+            dropped_debug_info: false,
+        })
+    }
+
+    fn name_of(&self, added: Added) -> String {
+        match added {
+            Added::Intrinsic(intrinsic) => format!("windlass.{}", intrinsic.name()),
+            Added::Overflow => "windlass.overflow".to_owned(),
+            Added::Bracket(import) => {
+                let import = &self.module.function_imports[import as usize];
+                format!("windlass.bracket.{}.{}", import.module, import.name)
+            }
+        }
+    }
+
+    /// Function names of the guest, at their new indices, and those of the added functions.
+    fn function_names(&self, map: wasmparser::NameMap<'_>) -> Result<NameMap> {
+        let mut names = Vec::new();
+        for naming in map {
+            let naming = naming?;
+            if let Some(Some(index)) = self.moved.get(naming.index as usize) {
+                names.push((*index, naming.name.to_owned()));
+            }
+        }
+        for (index, added) in (self.first_added..).zip(&self.added) {
+            names.push((index, self.name_of(*added)));
+        }
+        // The order is the format's; a damaged section may name one function twice.
+        names.sort();
+        names.dedup_by_key(|(index, _)| *index);
+        let mut sorted = NameMap::new();
+        for (index, name) in &names {
+            sorted.append(*index, name);
+        }
+        Ok(sorted)
+    }
+
+    fn names_in_functions(&self, map: wasmparser::IndirectNameMap<'_>) -> Result<IndirectNameMap> {
+        let mut functions = Vec::new();
+        for naming in map {
+            let naming = naming?;
+            if let Some(Some(index)) = self.moved.get(naming.index as usize) {
+                functions.push((*index, utils::name_map(naming.names, Ok)?));
+            }
+        }
+        functions.sort_by_key(|(index, _)| *index);
+        functions.dedup_by_key(|(index, _)| *index);
+        let mut sorted = IndirectNameMap::new();
+        for (index, names) in &functions {
+            sorted.append(*index, names);
+        }
+        Ok(sorted)
+    }
+
+    fn global_names(&self, map: wasmparser::NameMap<'_>) -> Result<NameMap> {
+        let mut names = utils::name_map(map, Ok)?;
+        for (index, name) in (self.runtime.globals.first..).zip(Globals::NAMES) {
+            names.append(index, name);
+        }
+        Ok(names)
+    }
+
+    /// The name section; a damaged one is left out like one that the user does not want.
+    fn name_section(&self, section: wasmparser::NameSectionReader<'_>) -> Result<NameSection> {
+        let mut names = NameSection::new();
+        for subsection in section {
+            match subsection? {
+                wasmparser::Name::Module { name, .. } => names.module(name),
+                wasmparser::Name::Function(map) => names.functions(&self.function_names(map)?),
+                wasmparser::Name::Local(map) => names.locals(&self.names_in_functions(map)?),
+                wasmparser::Name::Global(map) => names.globals(&self.global_names(map)?),
+                // Labels would have to follow the added checks; the others are for readers of text only.
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// What wasm-bindgen runs itself, in an interpreter of its own that knows no brackets.
+fn is_descriptor(name: &str) -> bool {
+    name.starts_with("__wbindgen_describe")
+}
+
+/// Sections about code offsets or other files, wrong or useless after the transformation. wasm-opt would write DWARF
+/// again in a form that wasm-bindgen's parser refuses.
+fn is_debug_info(section: &str) -> bool {
+    section.starts_with(".debug_")
+        || section.starts_with("metadata.code.")
+        || section == "sourceMappingURL"
+        || section == "external_debug_info"
+}
+
+/// An index that validation should have refused.
+fn unknown(space: &str) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("a {space} index is out of range in a module that was found valid"),
+    )
+}
+
+/// The type section: finds the types that the added functions need, or adds them.
+struct Types<'a> {
+    module: &'a Module<'a>,
+    new: Vec<(usize, usize)>,
+}
+
+impl Types<'_> {
+    /// The type with so many i32 parameters and results.
+    fn index(&mut self, params: usize, results: usize) -> u32 {
+        let all_i32 = |types: &[wasmparser::ValType], count: usize| {
+            types.len() == count && types.iter().all(|ty| *ty == wasmparser::ValType::I32)
+        };
+        let old = self
+            .module
+            .types
+            .iter()
+            .position(|ty| all_i32(ty.params(), params) && all_i32(ty.results(), results));
+        if let Some(index) = old {
+            return index as u32;
+        }
+        let new = self.new.iter().position(|ty| *ty == (params, results));
+        let new = new.unwrap_or_else(|| {
+            self.new.push((params, results));
+            self.new.len() - 1
+        });
+        (self.module.types.len() + new) as u32
+    }
+}
+
+impl Reencode for Emitter<'_> {
+    type Error = Error;
+
+    fn function_index(&mut self, function: u32) -> Result<u32> {
+        match self.functions.get(function as usize) {
+            Some(index) => Ok(*index),
+            None => Err(reencode::Error::UserError(unknown("function"))),
+        }
+    }
+
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: wasmparser::TypeSectionReader<'_>,
+    ) -> Result {
+        utils::parse_type_section(self, types, section)?;
+        for (params, results) in &self.new_types {
+            types
+                .ty()
+                .function(vec![ValType::I32; *params], vec![ValType::I32; *results]);
+        }
+        Ok(())
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Result {
+        for import in section.into_imports() {
+            let import = import?;
+            if import.module != abi::MODULE {
+                utils::parse_import(self, imports, import)?;
+            }
+        }
+        if self.runtime.asyncify.is_some() {
+            for (name, params) in Asyncify::IMPORTS {
+                let ty = EntityType::Function(self.asyncify_types[params]);
+                imports.import("asyncify", name, ty);
+            }
+        }
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: wasmparser::FunctionSectionReader<'_>,
+    ) -> Result {
+        utils::parse_function_section(self, functions, section)?;
+        for ty in &self.added_types {
+            functions.function(*ty);
+        }
+        Ok(())
+    }
+
+    fn parse_global_section(
+        &mut self,
+        globals: &mut GlobalSection,
+        section: wasmparser::GlobalSectionReader<'_>,
+    ) -> Result {
+        utils::parse_global_section(self, globals, section)?;
+        for _ in Globals::NAMES {
+            let ty = GlobalType {
+                val_type: ValType::I32,
+                mutable: true,
+                shared: false,
+            };
+            globals.global(ty, &ConstExpr::i32_const(0));
+        }
+        Ok(())
+    }
+
+    fn parse_code_section(
+        &mut self,
+        code: &mut CodeSection,
+        section: wasmparser::CodeSectionReader<'_>,
+    ) -> Result {
+        utils::parse_code_section(self, code, section)?;
+        for added in &self.added {
+            code.function(&match *added {
+                Added::Intrinsic(intrinsic) => self.runtime.intrinsic(intrinsic),
+                Added::Overflow => self.runtime.overflow(),
+                Added::Bracket(import) => {
+                    let ty = self.module.function_type(import);
+                    let own = self.moved.get(import as usize).copied().flatten();
+                    match (own, ty) {
+                        (Some(own), Some(ty)) => self.runtime.bracket(own, ty),
+                        _ => return Err(reencode::Error::UserError(unknown("function"))),
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        body: wasmparser::FunctionBody<'_>,
+    ) -> Result {
+        let mut function = self.new_function_with_parsed_locals(&body)?;
+        let mut operators = body.get_operators_reader()?;
+        let stack_pointer = self.runtime.stack_pointer.global;
+        while !operators.eof() {
+            let operator = operators.read()?;
+            let moves_stack = matches!(
+                operator,
+                Operator::GlobalSet { global_index } if global_index == stack_pointer
+            );
+            function.instruction(&self.instruction(operator)?);
+            if moves_stack && self.check_stack {
+                self.runtime.check(&mut function.instructions());
+            }
+        }
+        code.function(&function);
+        Ok(())
+    }
+
+    fn parse_custom_section(
+        &mut self,
+        module: &mut wasm_encoder::Module,
+        section: wasmparser::CustomSectionReader<'_>,
+    ) -> Result {
+        if is_debug_info(section.name()) {
+            self.dropped_debug_info = true;
+            return Ok(());
+        }
+        if let KnownCustom::Name(names) = section.as_known() {
+            if self.keep_names && let Ok(names) = self.name_section(names) {
+                module.section(&names);
+            }
+            return Ok(());
+        }
+        module.section(&utils::custom_section(self, section));
+        Ok(())
+    }
+}

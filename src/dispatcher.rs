@@ -1,0 +1,223 @@
+//! Carries the scheduler's decisions out: the only module that switches, and the host loop.
+//!
+//! ```text
+//!   host's stack                          tasks' stacks
+//!   drive ─── arch::run ───────────────►  A ── switch ──► B ── switch ──► C
+//!     ▲   inbox, timers, idle                                            │
+//!     └──────────────────────── leave ───────────────────────────────────┘
+//! ```
+//!
+//! Tasks hand over to each other without passing the loop. It gets control when nothing is ready, when the innermost call is done, and
+//! every [`TURNS`](crate::scheduler::TURNS) switches.
+#![allow(unsafe_code, reason = "switches stacks")]
+
+use crate::runtime;
+use crate::scheduler::{Block, Decision, Report};
+use crate::task::{Slot, State, Wake};
+use crate::time::Instant;
+use alloc::format;
+use alloc::string::String;
+use windlass_arch::{self as arch, Context};
+
+/// Gives the other ready tasks a turn.
+#[inline]
+pub(crate) fn yield_now() {
+    let decision = runtime::with(|scheduler| {
+        require_task(scheduler.running(), "yield_now");
+        scheduler.yield_now()
+    });
+    carry_out(decision);
+}
+
+/// Blocks the running task until somebody wakes it. `what` names the public call for the panic outside a task.
+pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
+    let decision = runtime::with(|scheduler| {
+        require_task(scheduler.running(), what);
+        scheduler.block(how)
+    });
+    match decision {
+        Err(wake) => wake,
+        Ok(decision) => {
+            carry_out(decision);
+            runtime::with(|scheduler| match scheduler.running() {
+                Some(me) => scheduler.tasks[me].wake,
+                None => Wake::Cancelled,
+            })
+        }
+    }
+}
+
+/// The running task ends; its stack may be used again as soon as another context runs.
+pub(crate) fn exit() -> Context {
+    let (next, stack) = runtime::with(|scheduler| {
+        let me = scheduler.running().unwrap_or(Slot::NONE);
+        let next = scheduler.exit();
+        let stack = if scheduler.tasks[me].detached { scheduler.tasks.free(me) } else { None };
+        (next, stack)
+    });
+    if let Some(stack) = stack {
+        runtime::current().stacks.borrow_mut().release(stack);
+    }
+    next
+}
+
+/// Ends the module: never returns to the task.
+pub(crate) fn end(code: i32) -> ! {
+    loop {
+        let decision = runtime::with(|scheduler| scheduler.end(code));
+        carry_out(decision);
+    }
+}
+
+/// Gives the slot and the stack of an exited task back.
+pub(crate) fn reap(slot: Slot) {
+    let stack = runtime::with(|scheduler| scheduler.tasks.free(slot));
+    if let Some(stack) = stack {
+        runtime::current().stacks.borrow_mut().release(stack);
+    }
+}
+
+#[inline(always)]
+fn carry_out(decision: Decision) {
+    match decision {
+        Decision::Stay => {}
+        // SAFETY: One Home: `to` left the run queue just now, so it is suspended and continued once; `save` points into the tables,
+        // which do not move before the switch has stored there.
+        Decision::Switch { save, to } => unsafe { arch::switch(save, to) },
+        // SAFETY: as above; a task runs, so there is a host loop.
+        Decision::Leave { save } => unsafe { arch::leave(save) },
+    }
+}
+
+#[track_caller]
+#[inline]
+fn require_task(running: Option<Slot>, what: &'static str) {
+    if running.is_none() {
+        outside(what);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn outside(what: &'static str) -> ! {
+    panic!("windlass: `{what}` blocks and was called outside a task; call it inside `windlass::run` or a spawned task")
+}
+
+/// How far to drive the run queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Goal {
+    pub(crate) deadline: Option<Instant>,
+    /// Most switches.
+    pub(crate) budget: Option<u64>,
+    /// Return when nothing is ready, rather than to wait.
+    pub(crate) poll: bool,
+}
+
+/// Why the host loop stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Stop {
+    /// The innermost host loop's task has finished.
+    Done,
+    Ended(i32),
+    Deadlock,
+    WouldWait,
+    TimedOut,
+    /// Poll: nothing is ready.
+    Idle,
+    /// Poll: the budget is spent and something is ready.
+    Budget,
+}
+
+/// Resumes the run queue until the innermost host loop's task has finished, on the host's stack.
+pub(crate) fn drive(goal: Goal) -> Stop {
+    on_host(move || drive_here(goal))
+}
+
+fn drive_here(goal: Goal) -> Stop {
+    let runtime = runtime::current();
+    let start = runtime::with(|scheduler| scheduler.switches());
+    loop {
+        runtime.inbox.drain(|id| runtime::with(|scheduler| scheduler.unpark(id)));
+        let sleepers = runtime::with(|scheduler| scheduler.timers.earliest().is_some());
+        let now = (sleepers || goal.deadline.is_some()).then(|| runtime.platform.now());
+        if let Some(now) = now {
+            runtime::with(|scheduler| scheduler.expire(now));
+        }
+        // One borrow decides; the switch comes after it.
+        let next = runtime::with(|scheduler| {
+            if scheduler.innermost_done() {
+                return Err(Stop::Done);
+            }
+            if let Some(code) = scheduler.ended {
+                return Err(Stop::Ended(code));
+            }
+            if goal.deadline.is_some_and(|deadline| now.is_some_and(|now| deadline <= now)) {
+                return Err(Stop::TimedOut);
+            }
+            if goal.budget.is_some_and(|budget| scheduler.switches() - start >= budget) && !scheduler.is_idle() {
+                return Err(Stop::Budget);
+            }
+            Ok(scheduler.next())
+        });
+        match next {
+            Err(stop) => return stop,
+            Ok(Some(context)) => {
+                // SAFETY: One Home: it left the run queue just now.
+                unsafe { arch::run(context) };
+                runtime::with(|scheduler| scheduler.left());
+            }
+            Ok(None) if goal.poll => return Stop::Idle,
+            Ok(None) => {
+                let timer = runtime::with(|scheduler| scheduler.timers.earliest());
+                if timer.is_none() && !may_be_woken_remotely() {
+                    return Stop::Deadlock;
+                }
+                let until = [timer, goal.deadline].into_iter().flatten().min();
+                if runtime.inbox.is_empty() && runtime.platform.wait(until).is_err() {
+                    return Stop::WouldWait;
+                }
+            }
+        }
+    }
+}
+
+/// Whether another thread holds an `Unparker` of a task that waits.
+fn may_be_woken_remotely() -> bool {
+    runtime::with(|scheduler| {
+        scheduler.tasks.iter().any(|(_, block)| {
+            block.state == State::Blocked && block.remote.as_ref().is_some_and(|remote| remote.is_shared())
+        })
+    })
+}
+
+/// The list of tasks, for an error.
+pub(crate) fn report() -> String {
+    runtime::with(|scheduler| format!("{}", Report(scheduler)))
+}
+
+/// Calls `f` on the innermost host loop's stack.
+fn on_host<R>(f: impl FnOnce() -> R) -> R {
+    struct Call<F, R> {
+        f: Option<F>,
+        result: Option<R>,
+    }
+    unsafe extern "C" fn call<F: FnOnce() -> R, R>(arg: *mut ()) {
+        // SAFETY: `arg` is the `Call` below, which outlives this call.
+        let call = unsafe { &mut *arg.cast::<Call<F, R>>() };
+        if let Some(f) = call.f.take() {
+            call.result = Some(f());
+        }
+    }
+    fn trampoline<F: FnOnce() -> R, R>(_: &Call<F, R>) -> unsafe extern "C" fn(*mut ()) {
+        call::<F, R>
+    }
+    let mut request = Call { f: Some(f), result: None };
+    let trampoline = trampoline(&request);
+    // SAFETY: the trampoline is of the request's own type.
+    unsafe { arch::on_host(trampoline, (&raw mut request).cast()) };
+    match request.result {
+        Some(result) => result,
+        None => unreachable!("the host's stack did not call back"),
+    }
+}

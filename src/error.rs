@@ -1,0 +1,222 @@
+//! The errors of blocking calls and of spawning.
+//!
+//! What a caller can get wrong comes back as a value, together with what the operation could not take.
+
+use alloc::string::String;
+use core::fmt;
+
+/// The task was cancelled: this call, and every later one that would block, returns at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task was cancelled")
+    }
+}
+
+impl core::error::Error for Cancelled {}
+
+/// Why a task could not be spawned; holds the closure, which has not run.
+#[non_exhaustive]
+pub struct SpawnError<F> {
+    /// What was missing.
+    pub kind: SpawnErrorKind,
+    /// The closure that was to be spawned.
+    pub closure: F,
+}
+
+/// What a [`SpawnError`] is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SpawnErrorKind {
+    /// The stack size is below what this closure, its result and a switch need: at least this many bytes.
+    StackTooSmall {
+        /// The smallest size that would do.
+        minimum: usize,
+    },
+    /// The stack size is above [`stacks::MAX_SIZE`](crate::stacks::MAX_SIZE).
+    StackTooLarge,
+    /// No memory for the stack or for the task's entry in the tables.
+    OutOfMemory,
+    /// As many guard pages as the system allows are in use; end some tasks, or raise `vm.max_map_count`.
+    TooManyGuards,
+    /// The runtime's limit on the number of tasks is reached.
+    TooManyTasks,
+    /// The module has ended (`exit`).
+    Ended,
+}
+
+impl fmt::Display for SpawnErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpawnErrorKind::StackTooSmall { minimum } => {
+                write!(f, "the stack size is too small; this task needs at least {minimum} bytes")
+            }
+            SpawnErrorKind::StackTooLarge => {
+                write!(f, "the stack size is above the maximum of {} bytes", crate::stacks::MAX_SIZE)
+            }
+            SpawnErrorKind::OutOfMemory => f.write_str("no memory for another task"),
+            SpawnErrorKind::TooManyGuards => {
+                f.write_str("no more guard pages: end some tasks or raise vm.max_map_count")
+            }
+            SpawnErrorKind::TooManyTasks => f.write_str("the limit on the number of tasks is reached"),
+            SpawnErrorKind::Ended => f.write_str("the module has ended"),
+        }
+    }
+}
+
+impl<F> fmt::Debug for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnError").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot spawn: {}", self.kind)
+    }
+}
+
+impl<F> core::error::Error for SpawnError<F> {}
+
+/// Why [`JoinHandle::join`](crate::JoinHandle::join) has no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The task panicked. Only where panics unwind.
+    Panicked(Panic),
+    /// The *joining* task was cancelled; the joined one goes on, detached.
+    Cancelled,
+    /// A task cannot wait for itself.
+    Itself,
+    /// The runtime that the task belonged to is gone, or this is another thread's.
+    NoRuntime,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Panicked(panic) => write!(f, "the task panicked: {panic}"),
+            JoinError::Cancelled => f.write_str("the joining task was cancelled"),
+            JoinError::Itself => f.write_str("a task cannot join itself"),
+            JoinError::NoRuntime => f.write_str("the task's runtime is gone"),
+        }
+    }
+}
+
+impl core::error::Error for JoinError {}
+
+/// What a task panicked with.
+pub struct Panic {
+    #[cfg(feature = "std")]
+    pub(crate) payload: alloc::boxed::Box<dyn core::any::Any + Send>,
+    #[cfg(not(feature = "std"))]
+    pub(crate) payload: core::convert::Infallible,
+}
+
+impl Panic {
+    /// Returns the panic's message, if its payload was a string.
+    #[cfg(feature = "std")]
+    pub fn message(&self) -> Option<&str> {
+        let payload = &self.payload;
+        payload.downcast_ref::<&'static str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+
+    /// Returns the panic's message, if its payload was a string.
+    #[cfg(not(feature = "std"))]
+    pub fn message(&self) -> Option<&str> {
+        match self.payload {}
+    }
+
+    /// Returns the payload, for [`std::panic::resume_unwind`].
+    #[cfg(feature = "std")]
+    pub fn into_payload(self) -> alloc::boxed::Box<dyn core::any::Any + Send> {
+        self.payload
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Panic({:?})", self.message())
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().unwrap_or("with a payload that is not a string"))
+    }
+}
+
+/// Why [`try_run`](crate::try_run) or a [reactor call](crate::reactor::call) has no result.
+///
+/// The runtime stays usable after each of them, but for those that say otherwise.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Nothing is runnable and no timer pending: the task would wait for ever. It stays blocked, detached.
+    Deadlock {
+        /// The list of tasks, a line each.
+        report: String,
+    },
+    /// Only waiting could let the task go on, and the platform may not block.
+    WouldWait {
+        /// The list of tasks, a line each.
+        report: String,
+    },
+    /// The call's deadline passed. The task goes on, detached.
+    TimedOut {
+        /// The list of tasks, a line each.
+        report: String,
+    },
+    /// The task panicked.
+    Panicked(Panic),
+    /// [`exit`](crate::exit) ended the module with this code during the call.
+    Exited(i32),
+    /// The module had ended with this code before the call.
+    Ended(i32),
+    /// The task could not be spawned.
+    Spawn(SpawnErrorKind),
+    /// More than 64 calls are nested in each other.
+    NestedTooDeep,
+    /// A reactor's export was called before `initialize`, or after it failed.
+    NotInitialised,
+    /// A reactor was initialised twice.
+    AlreadyInitialised,
+    /// A trap left the instance half-way through this call: nothing may run any more.
+    Poisoned {
+        /// The name of the call that trapped.
+        by: &'static str,
+    },
+    /// An asynchronous call's id that is not, or no longer, valid.
+    NoSuchCall,
+    /// The scheduler is off, and the call had to block.
+    WouldBlock,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Deadlock { report } => {
+                write!(f, "deadlock: nothing is runnable and no timer is pending\n{report}")
+            }
+            RunError::WouldWait { report } => {
+                write!(f, "the call would have to wait for the host; call it asynchronously\n{report}")
+            }
+            RunError::TimedOut { report } => write!(f, "the call's deadline passed\n{report}"),
+            RunError::Panicked(panic) => write!(f, "the call's task panicked: {panic}"),
+            RunError::Exited(code) => write!(f, "the module has ended with exit code {code}"),
+            RunError::Ended(code) => write!(f, "the module ended before, with exit code {code}"),
+            RunError::Spawn(kind) => write!(f, "cannot spawn the call's task: {kind}"),
+            RunError::NestedTooDeep => f.write_str("more than 64 calls are nested in each other"),
+            RunError::NotInitialised => f.write_str("not initialised: call `_initialize` first"),
+            RunError::AlreadyInitialised => f.write_str("already initialised: `_initialize` is called once"),
+            RunError::Poisoned { by } => write!(f, "poisoned: a trap ended the call `{by}` half-way"),
+            RunError::NoSuchCall => f.write_str("no such asynchronous call, or it is not done"),
+            RunError::WouldBlock => f.write_str("the call would block, and the scheduler is off"),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}

@@ -1,0 +1,137 @@
+//! How other threads wake a task: an intrusive list that cannot fill.
+//!
+//! ```text
+//!   other threads: Unparker::unpark ──► [ node of task 7 ] ──► [ node of task 2 ] ──► head
+//!   owner, in the host loop:            drain: oldest first, unpark each
+//! ```
+//!
+//! Each task that was asked for an [`Unparker`] has one node with a *pending* flag: a node is in the list at most once, so waking
+//! neither allocates nor fails, whoever does it how often. A wake-up that finds the flag set is not lost: the owner clears it before
+//! it unparks the task, so the task looks at its condition after the waker changed it.
+#![allow(unsafe_code, reason = "an intrusive lock-free list")]
+
+use crate::task::TaskId;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+/// Ends the owner's waiting.
+pub(crate) type Notify = Box<dyn Fn() + Send + Sync>;
+
+/// The list of one runtime.
+pub(crate) struct Inbox {
+    /// Newest first.
+    head: AtomicPtr<Node>,
+    notify: Option<Notify>,
+}
+
+#[derive(Debug)]
+struct Node {
+    next: AtomicPtr<Node>,
+    pending: AtomicBool,
+    task: TaskId,
+    inbox: Arc<Inbox>,
+}
+
+/// A task's own reference to its node.
+#[derive(Debug)]
+pub(crate) struct Remote(Arc<Node>);
+
+impl Remote {
+    pub(crate) fn new(task: TaskId, inbox: &Arc<Inbox>) -> Remote {
+        Remote(Arc::new(Node {
+            next: AtomicPtr::new(ptr::null_mut()),
+            pending: AtomicBool::new(false),
+            task,
+            inbox: Arc::clone(inbox),
+        }))
+    }
+
+    pub(crate) fn unparker(&self) -> Unparker {
+        Unparker(Arc::clone(&self.0))
+    }
+
+    /// Whether anybody but the task itself could still wake it.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+/// Wakes a task from any thread.
+///
+/// Obtained from [`Task::unparker`](crate::Task::unparker). While one exists for a blocked task, the runtime waits for it instead of
+/// reporting a deadlock.
+#[derive(Clone, Debug)]
+pub struct Unparker(Arc<Node>);
+
+impl Unparker {
+    /// Makes the task's present or next [`park`](crate::park) return. Does nothing when the task is over.
+    ///
+    /// # Context
+    /// Any thread, inside or outside a runtime.
+    pub fn unpark(&self) {
+        let node = &self.0;
+        if node.pending.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let inbox = &node.inbox;
+        let raw = Arc::into_raw(Arc::clone(node)).cast_mut();
+        let mut head = inbox.head.load(Ordering::Relaxed);
+        loop {
+            node.next.store(head, Ordering::Relaxed);
+            match inbox.head.compare_exchange_weak(head, raw, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(newer) => head = newer,
+            }
+        }
+        if let Some(notify) = &inbox.notify {
+            notify();
+        }
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new(notify: Option<Notify>) -> Arc<Inbox> {
+        Arc::new(Inbox { head: AtomicPtr::new(ptr::null_mut()), notify })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Calls `f` with each task in the inbox, oldest wake-up first.
+    pub(crate) fn drain(&self, mut f: impl FnMut(TaskId)) {
+        let mut newest_first = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut oldest_first: *mut Node = ptr::null_mut();
+        while !newest_first.is_null() {
+            // SAFETY: a node in the list is kept alive by the count that `unpark` leaked into it.
+            let node = unsafe { &*newest_first };
+            let next = node.next.load(Ordering::Relaxed);
+            node.next.store(oldest_first, Ordering::Relaxed);
+            oldest_first = newest_first;
+            newest_first = next;
+        }
+        while !oldest_first.is_null() {
+            // SAFETY: takes over the count that `unpark` leaked.
+            let node = unsafe { Arc::from_raw(oldest_first.cast_const()) };
+            oldest_first = node.next.load(Ordering::Relaxed);
+            // A read-modify-write, so that it sees what came before a waker's own swap.
+            node.pending.swap(false, Ordering::AcqRel);
+            f(node.task);
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.drain(|_| {});
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}

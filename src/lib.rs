@@ -1,0 +1,107 @@
+//! Green threads that wind and unwind.
+//!
+//! Windlass runs blocking-style code as *tasks*, each with a stack of its own, on one OS thread: natively by switching stacks in
+//! assembly, on wasm32 by unwinding, where exported functions resume the run queue until the caller's own task is done.
+//!
+//! ```
+//! let sum = windlass::run(|| {
+//!     let (numbers, inbox) = windlass::channel::bounded(1);
+//!     windlass::spawn(move || {
+//!         for n in 1..=4 {
+//!             numbers.send(n).unwrap();
+//!         }
+//!     });
+//!     inbox.iter().sum::<u32>()
+//! });
+//! assert_eq!(sum, 10);
+//! ```
+//!
+//! # Principles
+//!
+//! * *Decide, then switch.* Operations edit tables and return a decision; one module carries it out.
+//! * *First come, first served.* Every queue is FIFO; a wake-up goes to the tail; hand-overs cannot be overtaken.
+//! * *Nothing is lost.* An operation that cannot take a value gives it back; a wake-up cannot fail.
+//! * *Not preemptive.* A task that neither blocks nor yields holds its thread; a wasm host bounds it by fuel or epochs.
+//!
+//! # Reading order
+//!
+//! `task`, `scheduler`, `dispatcher`, then `spawn` and `channel`; [`reactor`] for wasm. `docs/architecture.md` has the map.
+//!
+//! # Features
+//!
+//! * `std` (default): a runtime per thread, the system's clock, guarded stacks, panics that reach `join`.
+//! * `scheduler` (default): tasks. Without it a reactor's exports are called directly and nothing may block.
+//! * `alloc`: the global allocator; implied by both.
+//! * `dlmalloc`: the global allocator of a wasm32 guest.
+//! * `panic-handler`: the panic handler of a `no_std` wasm32 guest.
+#![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+#[cfg(feature = "scheduler")]
+mod current;
+#[cfg(feature = "scheduler")]
+mod dispatcher;
+mod error;
+#[cfg(feature = "scheduler")]
+mod inbox;
+#[cfg(feature = "scheduler")]
+mod run_queue;
+#[cfg(feature = "scheduler")]
+mod scheduler;
+#[cfg(feature = "scheduler")]
+mod spawn;
+#[cfg(feature = "scheduler")]
+mod task;
+mod time;
+#[cfg(feature = "scheduler")]
+mod timer_queue;
+#[cfg(feature = "scheduler")]
+mod wait_queue;
+
+#[cfg(feature = "scheduler")]
+pub mod channel;
+#[cfg(not(feature = "scheduler"))]
+mod direct;
+mod log;
+mod once_local;
+pub mod platform;
+pub mod reactor;
+#[cfg(feature = "scheduler")]
+mod run;
+pub mod runtime;
+#[cfg(feature = "scheduler")]
+pub mod stacks;
+#[cfg(feature = "scheduler")]
+pub mod sync;
+
+#[cfg(feature = "scheduler")]
+pub use current::{Task, current, exit, park, park_timeout, sleep, sleep_until, try_current, yield_now};
+#[cfg(not(feature = "scheduler"))]
+pub use direct::{sleep, sleep_until};
+pub use error::{Cancelled, Panic, RunError, SpawnErrorKind};
+#[cfg(feature = "scheduler")]
+pub use error::{JoinError, SpawnError};
+#[cfg(feature = "scheduler")]
+pub use inbox::Unparker;
+pub use log::log;
+#[doc(hidden)]
+pub use log::__format;
+pub use once_local::OnceLocal;
+#[cfg(feature = "scheduler")]
+pub use run::{run, try_run};
+#[cfg(feature = "scheduler")]
+pub use spawn::{Builder, JoinHandle, spawn};
+#[cfg(feature = "scheduler")]
+pub use task::TaskId;
+pub use time::{Duration, Instant};
+pub use windlass_macros::{export, init};
+
+#[cfg(all(feature = "dlmalloc", target_arch = "wasm32"))]
+mod global_allocator {
+    #[global_allocator]
+    static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+}

@@ -1,0 +1,176 @@
+//! Synchronous calls: a task, and a host loop that lasts until that task is done.
+//!
+//! The call's closure, arguments and result live with its task, nothing with the caller's stack: a call that fails leaves a detached
+//! task whose late result is dropped.
+
+use super::state::{Phase, State};
+use crate::dispatcher::{self, Goal, Stop};
+use crate::error::{RunError, SpawnErrorKind};
+use crate::runtime;
+use crate::spawn::{Builder, JoinHandle};
+use crate::task::TaskId;
+use crate::time::Instant;
+use core::cell::RefMut;
+
+/// Initialises the reactor: runs `init` as a task and returns when it is done. Tasks that it spawned stay queued (rule 1).
+///
+/// # Context
+/// Host. (wasm32: `_initialize` does it, with the functions marked [`#[windlass::init]`](crate::init).)
+///
+/// # Errors
+/// [`RunError::AlreadyInitialised`] the second time; [`RunError::Deadlock`] or [`RunError::WouldWait`] when `init` blocks for ever or
+/// would have to wait for the host, and the others of a call. The reactor then counts as not initialised.
+pub fn initialize(init: impl FnOnce() + 'static) -> Result<(), RunError> {
+    gate::guarded(|| initialize_inside(init))
+}
+
+pub(super) fn initialize_inside(init: impl FnOnce() + 'static) -> Result<(), RunError> {
+    state().begin_init()?;
+    let result = run_inside("_initialize", None, init);
+    state().phase = if result.is_ok() { Phase::Ready } else { Phase::Failed };
+    result
+}
+
+/// Calls the export `name` of an initialised reactor: runs `f` as a task at the tail of the run queue, and resumes the queue until that
+/// task is done (rule 3).
+///
+/// # Context
+/// Host, or a host function that a task called (rule 4).
+///
+/// # Errors
+/// Every [`RunError`] but [`RunError::AlreadyInitialised`].
+///
+/// # Examples
+/// ```
+/// use windlass::reactor;
+///
+/// reactor::initialize(|| ()).unwrap();
+/// assert_eq!(reactor::call("add", || 3 + 5).unwrap(), 8);
+/// ```
+pub fn call<F, T>(name: &'static str, f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    gate::guarded(|| call_inside(name, None, f))
+}
+
+/// Like [`call`], with a deadline (rule 13).
+///
+/// # Errors
+/// As [`call`], and [`RunError::TimedOut`].
+pub fn call_with_deadline<F, T>(name: &'static str, deadline: Instant, f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    gate::guarded(|| call_inside(name, Some(deadline), f))
+}
+
+/// A call between `enter` and `exit`.
+pub(super) fn call_inside<F, T>(name: &'static str, deadline: Option<Instant>, f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    state().check()?;
+    run_inside(name, deadline, f)
+}
+
+/// A task that the host waits for, whatever the reactor's state; for [`run`](crate::run).
+pub(crate) fn run_task<F, T>(f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    gate::guarded(|| run_inside("run", None, f))
+}
+
+fn run_inside<F, T>(name: &'static str, deadline: Option<Instant>, f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let handle = spawn_call(name, f)?;
+    let stop = drive(name, Some(handle.id()), Goal { deadline, ..Goal::default() });
+    super::asynchronous::arm();
+    match stop? {
+        Stop::Done => match handle.try_take() {
+            Ok(result) => result.map_err(RunError::Panicked),
+            Err(_) => unreachable!("the host loop said that the task has finished"),
+        },
+        stop => Err(failure(stop)),
+    }
+}
+
+/// Spawns a call's task.
+pub(super) fn spawn_call<F, T>(name: &'static str, f: F) -> Result<JoinHandle<T>, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    Builder::new().name(name).spawn(f).map_err(|error| match error.kind {
+        SpawnErrorKind::Ended => RunError::Ended(runtime::with(|scheduler| scheduler.ended).unwrap_or_default()),
+        kind => RunError::Spawn(kind),
+    })
+}
+
+/// Opens a host loop, drives it, and closes it.
+pub(super) fn drive(name: &'static str, task: Option<TaskId>, goal: Goal) -> Result<Stop, RunError> {
+    runtime::with(|scheduler| scheduler.open_loop(name, task)).ok_or(RunError::NestedTooDeep)?;
+    let stop = dispatcher::drive(goal);
+    runtime::with(|scheduler| scheduler.close_loop());
+    if let Stop::Ended(code) = stop {
+        state().ended = Some(code);
+    }
+    Ok(stop)
+}
+
+/// The error of a host loop that did not get what it waited for.
+pub(super) fn failure(stop: Stop) -> RunError {
+    let report = dispatcher::report();
+    match stop {
+        Stop::Ended(code) => RunError::Exited(code),
+        Stop::Deadlock => RunError::Deadlock { report },
+        Stop::TimedOut => RunError::TimedOut { report },
+        Stop::WouldWait | Stop::Done | Stop::Idle | Stop::Budget => RunError::WouldWait { report },
+    }
+}
+
+/// The name of the innermost call in progress.
+pub(super) fn innermost() -> Option<&'static str> {
+    runtime::with(|scheduler| scheduler.loops().last().map(|host_loop| host_loop.name))
+}
+
+pub(super) fn state() -> RefMut<'static, State> {
+    runtime::current().reactor.borrow_mut()
+}
+
+/// Natively a call that cannot finish does not come back, so there is nothing to guard.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) mod gate {
+    use crate::error::RunError;
+
+    pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, RunError>) -> Result<T, RunError> {
+        body()
+    }
+}
+
+/// Tells the lowered module that a call from the host begins and ends (`docs/abi.md`, section 4).
+#[cfg(target_arch = "wasm32")]
+pub(super) mod gate {
+    use super::super::host;
+    use crate::error::RunError;
+
+    pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, RunError>) -> Result<T, RunError> {
+        enter()?;
+        let result = body();
+        host::exit();
+        result
+    }
+
+    /// Opens a call, unless an earlier one was left half-way by a trap.
+    pub(crate) fn enter() -> Result<(), RunError> {
+        if host::enter() { Ok(()) } else { Err(RunError::Poisoned { by: super::innermost().unwrap_or("a call") }) }
+    }
+}

@@ -1,0 +1,72 @@
+//! Calls without the scheduler (rule 11): the state check, then the function itself.
+
+use super::state::{Phase, State};
+use crate::error::RunError;
+use crate::runtime;
+use crate::time::Instant;
+use core::cell::RefMut;
+
+/// Initialises the reactor by running `init`.
+///
+/// # Errors
+/// [`RunError::AlreadyInitialised`] the second time.
+pub fn initialize(init: impl FnOnce() + 'static) -> Result<(), RunError> {
+    state().begin_init()?;
+    open("_initialize", init);
+    state().phase = Phase::Ready;
+    Ok(())
+}
+
+/// Calls the export `name` of an initialised reactor.
+///
+/// # Errors
+/// [`RunError::NotInitialised`], [`RunError::Ended`], [`RunError::Poisoned`].
+pub fn call<F, T>(name: &'static str, f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    state().check()?;
+    Ok(open(name, f))
+}
+
+/// Like [`call`]; without a scheduler nobody could end the call, so the deadline is not looked at.
+///
+/// # Errors
+/// As [`call`].
+pub fn call_with_deadline<F, T>(name: &'static str, deadline: Instant, f: F) -> Result<T, RunError>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let _ = deadline;
+    call(name, f)
+}
+
+fn open<T>(name: &'static str, f: impl FnOnce() -> T) -> T {
+    state().open.push(name);
+    let result = f();
+    state().open.pop();
+    result
+}
+
+/// The name of the innermost call in progress.
+pub(super) fn innermost() -> Option<&'static str> {
+    state().open.last().copied()
+}
+
+pub(super) fn state() -> RefMut<'static, State> {
+    runtime::current().reactor.borrow_mut()
+}
+
+/// Ends the call because it would have to wait.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn would_block() -> ! {
+    super::exports::would_block()
+}
+
+/// Ends the call because it would have to wait.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn would_block() -> ! {
+    panic!("windlass: {}", RunError::WouldBlock)
+}

@@ -1,0 +1,327 @@
+//! What a wasm32 reactor exports (`docs/abi.md`, sections 5 and 6), and what the macros' code calls.
+#![allow(unsafe_code, reason = "exported names; constructors")]
+
+use super::call::state;
+use super::state::code;
+use super::value::{Output, memory};
+use crate::error::RunError;
+use crate::runtime;
+use crate::time::Instant;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::cell::RefCell;
+use core::fmt;
+
+/// The version of the ABI that this crate speaks.
+const ABI_VERSION: u32 = 1;
+
+#[used]
+#[unsafe(link_section = "windlass.abi")]
+static ABI: [u8; 4] = ABI_VERSION.to_le_bytes();
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+// ---- the error door
+
+/// Records why a call failed. The one place that may be reached while the state is borrowed (a panic): then the report is lost.
+fn record(code: i32, report: impl fmt::Display) {
+    let report = report.to_string();
+    if let Ok(mut state) = runtime::current().reactor.try_borrow_mut() {
+        state.door.code = code;
+        state.door.report = report;
+    }
+}
+
+fn record_error(error: &RunError) {
+    record(code(error), error);
+}
+
+fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// Each call from the host begins so; returns its deadline.
+fn begin() -> Option<Instant> {
+    let mut state = state();
+    state.door.code = 0;
+    state.next_deadline.take()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_error_code() -> i32 {
+    state().door.code
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_error_ptr() -> *const u8 {
+    state().door.report.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_error_len() -> usize {
+    state().door.report.len()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_exit_code() -> i32 {
+    state().ended.unwrap_or(0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_poison() {
+    super::poison();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_deadline(until: i64) {
+    state().next_deadline = u64::try_from(until).ok().map(Instant::from_nanos);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_alloc(len: usize) -> *mut u8 {
+    memory::allocate(len)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn windlass_free(pointer: *mut u8, len: usize) {
+    memory::free(pointer, len);
+}
+
+/// Says who panicked and where, through the error door; the trap follows.
+#[cfg_attr(
+    not(any(feature = "panic-handler", feature = "std")),
+    allow(dead_code, reason = "the guest has a panic handler of its own")
+)]
+pub(crate) fn record_panic(info: &dyn fmt::Display) {
+    record(8, format!("{}{info}", running_task()));
+}
+
+#[cfg(feature = "panic-handler")]
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    record_panic(info);
+    trap()
+}
+
+// ---- init
+
+/// The functions marked `#[windlass::init]`, in the order of their registration.
+struct Inits(RefCell<alloc::vec::Vec<fn()>>);
+
+// SAFETY: wasm32 without atomics has one thread; with atomics `arch` refuses to compile without `std`, and constructors run before
+// any thread starts.
+unsafe impl Sync for Inits {}
+
+static INITS: Inits = Inits(RefCell::new(alloc::vec::Vec::new()));
+
+/// Called by a constructor that `#[windlass::init]` writes.
+pub fn register_init(init: fn()) {
+    INITS.0.borrow_mut().push(init);
+}
+
+/// On wasip1 the C runtime has an `_initialize` of its own, which the tool wraps.
+#[cfg_attr(not(target_os = "wasi"), unsafe(export_name = "_initialize"))]
+#[cfg_attr(target_os = "wasi", unsafe(export_name = "windlass_initialize"))]
+extern "C" fn initialize() {
+    #[cfg(not(target_os = "wasi"))]
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    begin();
+    let first = state().phase == super::state::Phase::New;
+    guard(|| {
+        // The linker makes every export run the constructors again unless somebody calls them.
+        #[cfg(not(target_os = "wasi"))]
+        if first {
+            // SAFETY: once, before anything else.
+            unsafe { __wasm_call_ctors() };
+        }
+        #[cfg(feature = "std")]
+        if first {
+            std::panic::set_hook(alloc::boxed::Box::new(|info| record_panic(info)));
+        }
+        let _ = first;
+        let run = || {
+            let inits = INITS.0.take();
+            for init in inits {
+                init();
+            }
+        };
+        #[cfg(feature = "scheduler")]
+        let result = super::call::initialize_inside(run);
+        #[cfg(not(feature = "scheduler"))]
+        let result = super::call::initialize(run);
+        result
+    });
+}
+
+// ---- calls
+
+/// Opens a call, runs `body`, closes it; an error goes out through the door.
+#[cfg(feature = "scheduler")]
+fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
+    if let Err(error) = super::call::gate::enter() {
+        record_error(&error);
+        trap();
+    }
+    match body() {
+        Ok(value) => {
+            super::host::exit();
+            value
+        }
+        Err(error) => {
+            record_error(&error);
+            // What lives on this stack is given up by the trap.
+            drop(error);
+            super::host::fail()
+        }
+    }
+}
+
+/// Runs `body`; an error goes out through the door.
+#[cfg(not(feature = "scheduler"))]
+fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
+    match body() {
+        Ok(value) => value,
+        Err(error) => {
+            record_error(&error);
+            drop(error);
+            trap()
+        }
+    }
+}
+
+/// Without a scheduler the call that would wait ends here; its frames are given up.
+#[cfg(not(feature = "scheduler"))]
+pub(super) fn would_block() -> ! {
+    state().open.pop();
+    record_error(&RunError::WouldBlock);
+    trap()
+}
+
+/// A synchronous call of an export.
+#[cfg(feature = "scheduler")]
+pub fn call<F, T>(name: &'static str, f: F) -> T::Abi
+where
+    F: FnOnce() -> T + 'static,
+    T: Output,
+{
+    let deadline = begin();
+    guard(|| super::call::call_inside(name, deadline, f)).into_abi()
+}
+
+/// A call of an export.
+#[cfg(not(feature = "scheduler"))]
+pub fn call<F, T>(name: &'static str, f: F) -> T::Abi
+where
+    F: FnOnce() -> T + 'static,
+    T: Output,
+{
+    begin();
+    guard(|| super::call::call(name, f)).into_abi()
+}
+
+#[cfg(feature = "scheduler")]
+mod asynchronous {
+    use super::super::asynchronous::{Progress, cancel_call, poll_inside, set_background, start_inside, take_result};
+    use super::super::call::gate;
+    use super::super::value::Output;
+    use super::{begin, guard, record, record_error};
+    use crate::runtime;
+
+    /// Starts an asynchronous call of an export; 0: failed.
+    pub fn start<F, T>(name: &'static str, f: F) -> u32
+    where
+        F: FnOnce() -> T + 'static,
+        T: Output,
+    {
+        let deadline = begin();
+        gate::guarded(|| start_inside(name, deadline, f)).unwrap_or_else(|error| {
+            record_error(&error);
+            0
+        })
+    }
+
+    /// Takes the result of an asynchronous call.
+    pub fn result<T: Output>(name: &'static str, id: u32) -> T::Abi {
+        begin();
+        // SAFETY: calls of this name are started with this type, by the same macro.
+        guard(|| unsafe { take_result::<T>(id, Some(name)) }).into_abi()
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_poll(id: u32) -> i32 {
+        begin();
+        match gate::guarded(|| poll_inside(id)) {
+            Ok(Progress::Waiting) => 0,
+            Ok(Progress::Done) => 1,
+            Ok(Progress::Runnable) => 3,
+            Err(error) => {
+                record_error(&error);
+                2
+            }
+        }
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_cancel(id: u32) -> i32 {
+        i32::from(cancel_call(id))
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_background(on: i32) {
+        set_background(on != 0);
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_max_tasks(tasks: u32) {
+        runtime::set_max_tasks(if tasks == 0 { usize::MAX } else { tasks as usize });
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_report() -> usize {
+        record(0, crate::dispatcher::report());
+        runtime::with(|scheduler| scheduler.tasks.alive())
+    }
+
+    /// Called by the lowered code, on the host's shadow stack, when a task's is full.
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_stack_overflow() {
+        let name = super::running_task();
+        let size = runtime::with(|scheduler| {
+            let stack = scheduler.running().and_then(|me| scheduler.tasks[me].stack.as_ref());
+            stack.map_or(0, |stack| stack.size())
+        });
+        record(
+            13,
+            alloc::format!(
+                "{name}stack overflow: its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`"
+            ),
+        );
+        super::trap()
+    }
+}
+
+#[cfg(feature = "scheduler")]
+pub use asynchronous::{result, start};
+
+/// `task 3 "adder": `, or nothing outside a task.
+fn running_task() -> String {
+    #[cfg(feature = "scheduler")]
+    {
+        use crate::runtime::with;
+        with(|scheduler| {
+            let Some(me) = scheduler.running() else { return String::new() };
+            let id = scheduler.tasks.id(me);
+            match &scheduler.tasks[me].name {
+                Some(name) => format!("task {id} \"{name}\": "),
+                None => format!("task {id}: "),
+            }
+        })
+    }
+    #[cfg(not(feature = "scheduler"))]
+    String::new()
+}

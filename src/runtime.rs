@@ -1,0 +1,350 @@
+//! The runtime of a thread: scheduler, stacks, inbox, platform, reactor.
+//!
+//! With `std` each OS thread has its own, made on first use; without it the program has one. [`Builder::install`] comes first where a
+//! setting matters. `arch` keeps the pointer to it; nothing caches that pointer across a switch.
+//!
+//! *Short Borrow*: `with` lends the scheduler to code that runs no user code, does not switch and does not call `with` again.
+//!
+//! Dropping a runtime (its thread ends) with suspended tasks keeps their stacks, because values on them may be borrowed, and says so
+//! on standard error.
+#![allow(unsafe_code, reason = "the runtime is reached through a raw pointer (Short Borrow)")]
+
+use crate::platform::Platform;
+use crate::reactor::State;
+#[cfg(feature = "scheduler")]
+use crate::{
+    inbox::Inbox,
+    scheduler::Scheduler,
+    stacks::{self, StackCounts, StackProvider},
+};
+use crate::time::Instant;
+use alloc::boxed::Box;
+#[cfg(feature = "scheduler")]
+use alloc::sync::Arc;
+use core::cell::RefCell;
+#[cfg(feature = "scheduler")]
+use core::cell::{Cell, UnsafeCell};
+use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// All that a thread's tasks share.
+pub(crate) struct Runtime {
+    /// Different for each runtime of the program; never 0.
+    pub(crate) number: usize,
+    #[cfg(feature = "scheduler")]
+    scheduler: UnsafeCell<Scheduler>,
+    #[cfg(feature = "scheduler")]
+    pub(crate) stacks: RefCell<Box<dyn StackProvider>>,
+    #[cfg(feature = "scheduler")]
+    pub(crate) inbox: Arc<Inbox>,
+    #[cfg(feature = "scheduler")]
+    pub(crate) stack_size: Cell<usize>,
+    #[cfg(feature = "scheduler")]
+    pub(crate) max_tasks: Cell<usize>,
+    pub(crate) platform: Box<dyn Platform>,
+    pub(crate) reactor: RefCell<State>,
+}
+
+/// Configures the calling thread's runtime before its first use.
+///
+/// # Examples
+/// ```
+/// windlass::runtime::Builder::new().stack_size(64 << 10).max_tasks(1000).install().unwrap();
+/// assert_eq!(windlass::run(|| 6 * 7), 42);
+/// ```
+#[derive(Default)]
+pub struct Builder {
+    platform: Option<Box<dyn Platform>>,
+    #[cfg(feature = "scheduler")]
+    stacks: Option<Box<dyn StackProvider>>,
+    #[cfg(feature = "scheduler")]
+    stack_size: Option<usize>,
+    #[cfg(feature = "scheduler")]
+    max_tasks: Option<usize>,
+}
+
+/// The runtime exists already: it was installed before, or used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AlreadyInstalled;
+
+impl fmt::Display for AlreadyInstalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this thread has a runtime already; install one before its first use")
+    }
+}
+
+impl core::error::Error for AlreadyInstalled {}
+
+impl Builder {
+    /// Returns the defaults of this platform.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Sets the clock and the way to wait.
+    #[must_use]
+    pub fn platform(mut self, platform: impl Platform + 'static) -> Builder {
+        self.platform = Some(Box::new(platform));
+        self
+    }
+
+    /// Sets where stacks come from.
+    #[cfg(feature = "scheduler")]
+    #[must_use]
+    pub fn stacks(mut self, stacks: impl StackProvider + 'static) -> Builder {
+        self.stacks = Some(Box::new(stacks));
+        self
+    }
+
+    /// Sets the stack size, in bytes, of tasks that do not choose one.
+    #[cfg(feature = "scheduler")]
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Sets how many tasks may be alive at once.
+    #[cfg(feature = "scheduler")]
+    #[must_use]
+    pub fn max_tasks(mut self, tasks: usize) -> Builder {
+        self.max_tasks = Some(tasks);
+        self
+    }
+
+    /// Makes this the calling thread's runtime.
+    ///
+    /// # Errors
+    /// [`AlreadyInstalled`] if the thread has one.
+    pub fn install(self) -> Result<(), AlreadyInstalled> {
+        if !word::get().is_null() {
+            return Err(AlreadyInstalled);
+        }
+        let platform = self.platform.unwrap_or_else(default_platform);
+        #[cfg(all(feature = "scheduler", feature = "std"))]
+        let notify = platform.notifier().map(|notifier| -> crate::inbox::Notify { Box::new(move || notifier()) });
+        #[cfg(all(feature = "scheduler", not(feature = "std")))]
+        let notify = None;
+        static LAST: AtomicUsize = AtomicUsize::new(0);
+        let runtime = Box::new(Runtime {
+            number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
+            #[cfg(feature = "scheduler")]
+            scheduler: UnsafeCell::new(Scheduler::new()),
+            #[cfg(feature = "scheduler")]
+            stacks: RefCell::new(self.stacks.unwrap_or_else(stacks::default_provider)),
+            #[cfg(feature = "scheduler")]
+            inbox: Inbox::new(notify),
+            #[cfg(feature = "scheduler")]
+            stack_size: Cell::new(self.stack_size.unwrap_or(stacks::DEFAULT_SIZE)),
+            #[cfg(feature = "scheduler")]
+            max_tasks: Cell::new(self.max_tasks.unwrap_or(usize::MAX)),
+            platform,
+            reactor: RefCell::new(State::default()),
+        });
+        word::set(Box::into_raw(runtime));
+        owner::note();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn default_platform() -> Box<dyn Platform> {
+    Box::new(crate::platform::Host)
+}
+
+#[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+fn default_platform() -> Box<dyn Platform> {
+    Box::new(crate::platform::System::new())
+}
+
+#[cfg(not(any(feature = "std", target_arch = "wasm32")))]
+fn default_platform() -> Box<dyn Platform> {
+    panic!("windlass: no platform; give this runtime a clock with `runtime::Builder::platform` before its first use")
+}
+
+/// The calling thread's runtime, made now if there is none.
+#[inline]
+pub(crate) fn current() -> &'static Runtime {
+    let runtime = word::get();
+    if runtime.is_null() {
+        return first_use();
+    }
+    // SAFETY: set by `install`, alive until the thread's last destructors run; callers keep no reference beyond their call.
+    unsafe { &*runtime }
+}
+
+#[cold]
+fn first_use() -> &'static Runtime {
+    // Cannot fail: the word is null.
+    let _ = Builder::new().install();
+    // SAFETY: as in `current`.
+    unsafe { &*word::get() }
+}
+
+/// The calling thread's runtime, if it has one.
+pub(crate) fn existing() -> Option<&'static Runtime> {
+    // SAFETY: as in `current`.
+    unsafe { word::get().as_ref() }
+}
+
+pub(crate) fn now() -> Instant {
+    current().platform.now()
+}
+
+/// Lends the scheduler to `f`.
+#[cfg(feature = "scheduler")]
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
+    // SAFETY: Short Borrow; the runtime belongs to this thread.
+    f(unsafe { &mut *current().scheduler.get() })
+}
+
+/// What a runtime holds at the moment.
+#[cfg(feature = "scheduler")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Tasks that have not finished, or whose result nobody has taken or dropped yet.
+    pub tasks: usize,
+    /// Stacks in use and in the pool.
+    pub stacks: StackCounts,
+    /// How often a task was continued so far.
+    pub switches: u64,
+}
+
+/// Returns what the calling thread's runtime holds.
+///
+/// # Context
+/// Any but interrupts.
+#[cfg(feature = "scheduler")]
+pub fn stats() -> Stats {
+    let (tasks, switches) = with(|scheduler| (scheduler.tasks.alive(), scheduler.switches()));
+    Stats { tasks, stacks: current().stacks.borrow().counts(), switches }
+}
+
+/// Limits how many tasks may be alive at once from now on; those that are alive stay.
+#[cfg(feature = "scheduler")]
+pub fn set_max_tasks(tasks: usize) {
+    current().max_tasks.set(tasks);
+}
+
+/// Id, name, size and limit of the running task's stack; for the signal handler, so it takes no lock and allocates nothing.
+#[cfg(all(feature = "scheduler", feature = "std", unix))]
+pub(crate) fn running_stack() -> Option<(crate::task::TaskId, Option<&'static str>, usize, usize)> {
+    let runtime = existing()?;
+    // SAFETY: the fault came out of a task's own frames, where nobody borrows the scheduler for writing.
+    let scheduler = unsafe { &*runtime.scheduler.get() };
+    let slot = scheduler.running()?;
+    let block = &scheduler.tasks[slot];
+    let stack = block.stack.as_ref()?;
+    Some((scheduler.tasks.id(slot), block.name.as_deref(), stack.size(), stack.limit() as usize))
+}
+
+/// Where the pointer to the runtime is kept: in `arch`, which hands it to each thread of the threads backend.
+#[cfg(feature = "scheduler")]
+mod word {
+    use super::Runtime;
+
+    #[inline]
+    pub(super) fn get() -> *mut Runtime {
+        windlass_arch::runtime().cast()
+    }
+
+    pub(super) fn set(runtime: *mut Runtime) {
+        windlass_arch::set_runtime(runtime.cast());
+    }
+}
+
+/// Where the pointer to the runtime is kept.
+#[cfg(all(not(feature = "scheduler"), feature = "std"))]
+mod word {
+    use super::Runtime;
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static RUNTIME: Cell<*mut Runtime> = const { Cell::new(core::ptr::null_mut()) };
+    }
+
+    pub(super) fn get() -> *mut Runtime {
+        RUNTIME.get()
+    }
+
+    pub(super) fn set(runtime: *mut Runtime) {
+        RUNTIME.set(runtime);
+    }
+}
+
+/// Where the pointer to the runtime is kept.
+#[cfg(all(not(feature = "scheduler"), not(feature = "std")))]
+mod word {
+    use super::Runtime;
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(core::ptr::null_mut());
+
+    pub(super) fn get() -> *mut Runtime {
+        RUNTIME.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(runtime: *mut Runtime) {
+        RUNTIME.store(runtime, Ordering::Relaxed);
+    }
+}
+
+/// Drops the runtime when its thread ends.
+#[cfg(feature = "std")]
+mod owner {
+    use super::{Runtime, word};
+    use alloc::boxed::Box;
+    use core::cell::Cell;
+    use core::ptr;
+
+    struct Owner(Cell<*mut Runtime>);
+
+    std::thread_local! {
+        static OWNER: Owner = const { Owner(Cell::new(ptr::null_mut())) };
+    }
+
+    pub(super) fn note() {
+        OWNER.with(|owner| owner.0.set(word::get()));
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            let runtime = self.0.get();
+            if runtime.is_null() {
+                return;
+            }
+            #[cfg(feature = "scheduler")]
+            {
+                // SAFETY: the thread is ending; nobody borrows the scheduler.
+                let scheduler = unsafe { &*(*runtime).scheduler.get() };
+                if scheduler.tasks.iter().any(|(_, block)| block.state != crate::task::State::Exited) {
+                    std::eprintln!(
+                        "windlass: a thread ended with tasks that have not finished; their stacks are kept\n{}",
+                        crate::scheduler::Report(scheduler)
+                    );
+                    return;
+                }
+                // SAFETY: the runtime was made by `install`.
+                unsafe { &*runtime }.inbox.drain(|_| {});
+            }
+            // A destructor that runs later must not find what is being dropped.
+            word::set(ptr::null_mut());
+            // SAFETY: made by `Box::into_raw` in `install`; no task is left that could use it.
+            drop(unsafe { Box::from_raw(runtime) });
+        }
+    }
+}
+
+/// Without threads that end, a runtime lives as long as the program.
+#[cfg(not(feature = "std"))]
+mod owner {
+    pub(super) fn note() {}
+}

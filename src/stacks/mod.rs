@@ -1,0 +1,114 @@
+//! Where stacks come from.
+//!
+//! A [`StackProvider`] hands out stacks and takes them back; it pools them, last in, first out, so that a new task gets warm memory.
+//! On `std` and unix it is [`slab`]: one mapping per chunk of stacks, each with a guard page. Elsewhere it is [`heap`]: the global
+//! allocator. [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
+//!
+//! ```text
+//!   limit                                                        base
+//!     │ guard │ <──────────── grows down ── frames │ context │ closure or result │
+//!     (below)                                        (wasm)    (Packet, spawn.rs)
+//! ```
+#![allow(unsafe_code, reason = "a stack provider promises memory; unsafe trait")]
+
+use core::ptr::NonNull;
+
+pub mod heap;
+#[cfg(all(feature = "std", unix))]
+mod overflow;
+#[cfg(all(feature = "std", unix))]
+pub mod slab;
+
+/// The largest stack size that can be asked for, in bytes: 1 GiB, or 256 MiB where pointers have 32 bits.
+pub const MAX_SIZE: usize = if usize::BITS > 32 { 1 << 30 } else { 1 << 28 };
+
+/// The stack size of a task that does not choose one, in bytes.
+///
+/// On `std` 256 KiB of address space, of which only touched pages take memory; on wasm32 16 KiB of shadow stack; elsewhere 8 KiB.
+pub const DEFAULT_SIZE: usize = if cfg!(target_arch = "wasm32") {
+    16 << 10
+} else if cfg!(feature = "std") {
+    256 << 10
+} else {
+    8 << 10
+};
+
+/// Memory for one stack.
+#[derive(Debug)]
+pub struct StackMemory {
+    limit: NonNull<u8>,
+    size: usize,
+}
+
+impl StackMemory {
+    /// Describes the stack `[limit, limit + size)`.
+    pub fn new(limit: NonNull<u8>, size: usize) -> StackMemory {
+        StackMemory { limit, size }
+    }
+
+    /// Returns the low end, which the stack grows towards.
+    pub fn limit(&self) -> *mut u8 {
+        self.limit.as_ptr()
+    }
+
+    /// Returns the high end.
+    pub fn base(&self) -> *mut u8 {
+        self.limit.as_ptr().wrapping_add(self.size)
+    }
+
+    /// Returns the size in bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+}
+
+/// Why a provider has no stack to give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StackError {
+    /// No memory.
+    OutOfMemory,
+    /// The system's limit on guarded stacks is reached.
+    TooManyGuards,
+}
+
+/// How many stacks a provider has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StackCounts {
+    /// Handed out and not yet given back.
+    pub in_use: usize,
+    /// Kept for the next task.
+    pub pooled: usize,
+}
+
+/// Hands out stacks.
+///
+/// # Safety
+/// The memory of an acquired stack is readable and writable, used by nobody else until it is released, at least `size` bytes long,
+/// and both its ends are multiples of 16.
+pub unsafe trait StackProvider {
+    /// Returns a stack of at least `size` bytes.
+    ///
+    /// # Errors
+    /// A [`StackError`] if there is none.
+    fn acquire(&mut self, size: usize) -> Result<StackMemory, StackError>;
+
+    /// Takes a stack back. It may still be in use until the next call of the provider.
+    fn release(&mut self, stack: StackMemory);
+
+    /// Returns how many stacks are in use and in the pool.
+    fn counts(&self) -> StackCounts;
+}
+
+/// The provider of this platform.
+#[cfg(all(feature = "std", unix))]
+pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
+    overflow::install_handler();
+    alloc::boxed::Box::new(slab::SlabStacks::new())
+}
+
+/// The provider of this platform.
+#[cfg(not(all(feature = "std", unix)))]
+pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
+    alloc::boxed::Box::new(heap::HeapStacks::new())
+}

@@ -1,0 +1,2 @@
+//! Nothing but a home for the tests.
+#![no_std]

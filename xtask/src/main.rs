@@ -1,0 +1,107 @@
+//! The developer commands: `cargo xtask COMMAND`. CI calls nothing else.
+
+mod ci;
+mod demo;
+mod doc;
+mod fmt;
+mod guest;
+mod lint;
+mod package;
+mod setup;
+mod tally;
+mod test;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use cargo_windlass::error::{Error, Result};
+
+use crate::workspace::Workspace;
+
+struct Command {
+    name: &'static str,
+    does: &'static str,
+    run: fn(&Workspace, &[String]) -> Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "setup",
+        does: "find or install what the other commands need: a wasm32 toolchain, wasm-opt, Node",
+        run: setup::command,
+    },
+    Command {
+        name: "demo",
+        does: "build, lower and run examples/reactor; its trace goes to standard output [--bless]",
+        run: demo::command,
+    },
+    Command {
+        name: "test",
+        does: "run every test, or the steps named; the last line is `N passed, N failed` [--list] [STEP...]",
+        run: test::command,
+    },
+    Command {
+        name: "lint",
+        does: "formatting, clippy on every target and feature set, packaging; warnings are errors",
+        run: lint::command,
+    },
+    Command { name: "fmt", does: "format every Rust file [--check]", run: fmt::command },
+    Command { name: "doc", does: "build the documentation; warnings are errors", run: doc::command },
+    Command { name: "ci", does: "lint, doc and test", run: ci::command },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `test` has said everything by its closing line, which stays the last.
+            if !error.to_string().is_empty() {
+                eprintln!("error: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<()> {
+    let Some((name, rest)) = args.split_first() else {
+        print!("{}", usage());
+        return Ok(());
+    };
+    if ["help", "-h", "--help"].contains(&name.as_str()) {
+        print!("{}", usage());
+        return Ok(());
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        return Err(Error::new(format!("no command `{name}`\n{}", usage())));
+    };
+    (command.run)(&Workspace::find()?, rest)
+}
+
+fn usage() -> String {
+    let mut text = String::from("cargo xtask COMMAND\n\n");
+    for Command { name, does, .. } in COMMANDS {
+        text += &format!("  {name:<6} {does}\n");
+    }
+    text
+}
+
+/// For commands that take none.
+fn no_arguments(args: &[String]) -> Result<()> {
+    match args.first() {
+        None => Ok(()),
+        Some(arg) => Err(Error::new(format!("unexpected argument `{arg}`"))),
+    }
+}
+
+/// For commands that take one switch: whether it is there.
+fn only_switch(args: &[String], switch: &str) -> Result<bool> {
+    match args {
+        [] => Ok(false),
+        [arg] if arg == switch => Ok(true),
+        [arg, ..] if arg == switch => no_arguments(&args[1..]).map(|()| true),
+        _ => no_arguments(args).map(|()| false),
+    }
+}

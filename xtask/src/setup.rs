@@ -1,0 +1,195 @@
+//! `setup`: finds what the other commands need, and installs what can be installed. Done again it only looks.
+
+use std::io::stderr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use cargo_windlass::error::{Error, Result};
+use cargo_windlass::process::{self, which};
+use cargo_windlass::toolchain::{self, Source, Toolchain};
+
+use crate::no_arguments;
+use crate::workspace::Workspace;
+
+/// The version of `wasm-bindgen` that tests/bindgen pins; its test runner must be the same.
+const BINDGEN: &str = "0.2.130";
+
+/// The oldest Node that has what the tests use of `node:test`.
+const NODE: u32 = 20;
+
+/// How long `rustup` may take: a download, or the discovery that there is no network.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
+
+pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
+    no_arguments(args)?;
+    wasm32()?;
+    wasm_opt(workspace)?;
+    node()?;
+    bindgen_runner(workspace)?;
+    Ok(())
+}
+
+/// A toolchain that builds for wasm32.
+pub(crate) fn wasm32() -> Result<Toolchain> {
+    let found = find_or_install_wasm32()?;
+    eprintln!("wasm32: {found}");
+    Ok(found)
+}
+
+fn find_or_install_wasm32() -> Result<Toolchain> {
+    let wanted = Toolchain::wanted()?;
+    let may = |source| wanted.is_none_or(|wanted| wanted == source);
+    if may(Source::Installed) {
+        if let Some(found) = Toolchain::probe(Source::Installed) {
+            return Ok(found);
+        }
+        let mut add = Command::new("rustup");
+        add.args(["target", "add", toolchain::TARGET]);
+        if which("rustup").is_some()
+            && process::succeeds_within(&mut add, RUSTUP_LIMIT)
+            && let Some(found) = Toolchain::probe(Source::Installed)
+        {
+            return Ok(found);
+        }
+    }
+    let found = Toolchain::find();
+    if found.is_err() && may(Source::Debian) && which("apt-get").is_some() {
+        apt_install(toolchain::DEBIAN_PACKAGES)?;
+        return Toolchain::find();
+    }
+    found
+}
+
+/// Clippy for that toolchain.
+pub(crate) fn clippy(toolchain: &Toolchain) -> Result<()> {
+    if !toolchain.has_clippy() && toolchain.source() == Source::Debian {
+        apt_install(&[toolchain::DEBIAN_CLIPPY])?;
+    }
+    if toolchain.has_clippy() {
+        return Ok(());
+    }
+    Err(Error::new("clippy is missing; install it with\n  rustup component add clippy"))
+}
+
+/// Binaryen's `wasm-opt`.
+pub(crate) fn wasm_opt(workspace: &Workspace) -> Result<PathBuf> {
+    let found = find_or_install_wasm_opt(workspace)?;
+    let version = process::output(Command::new(&found).arg("--version"))?;
+    eprintln!("wasm-opt: {} ({})", version.trim(), found.display());
+    Ok(found)
+}
+
+fn find_or_install_wasm_opt(workspace: &Workspace) -> Result<PathBuf> {
+    let tools = workspace.path("tools");
+    let find = || {
+        which("wasm-opt").or_else(|| {
+            let from_npm = tools.join("node_modules/.bin/wasm-opt");
+            from_npm.exists().then_some(from_npm)
+        })
+    };
+    let by_apt = || apt_install(&["binaryen"]);
+    let by_npm = || {
+        create_dir(&tools)?;
+        let mut npm = workspace.program("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--no-save"]);
+        process::run(npm.arg("--prefix").arg(&tools).arg("binaryen").stdout(stderr()))
+    };
+    let ways: [(&str, &dyn Fn() -> Result<()>); 2] = [("apt-get", &by_apt), ("npm", &by_npm)];
+    let mut reasons = String::new();
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    for (program, install) in ways {
+        if which(program).is_none() {
+            continue;
+        }
+        match install() {
+            Ok(()) => {
+                if let Some(found) = find() {
+                    return Ok(found);
+                }
+            }
+            Err(error) => reasons += &format!("{error}\n"),
+        }
+    }
+    Err(Error::new(format!(
+        "{reasons}`wasm-opt` is missing; install Binaryen with one of these:\n  \
+         apt-get install binaryen\n  brew install binaryen\n  npm install --global binaryen"
+    )))
+}
+
+/// Node, which runs the tests of the JavaScript side.
+pub(crate) fn node() -> Result<PathBuf> {
+    let install = format!(
+        "install Node {NODE} or later: `apt-get install nodejs` or `brew install node`, \
+         or from https://nodejs.org"
+    );
+    let found = which("node").ok_or_else(|| Error::new(format!("`node` is missing; {install}")))?;
+    let version = process::output(Command::new(&found).arg("--version"))?;
+    let version = version.trim();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < NODE) {
+        return Err(Error::new(format!("`node` is version {version}, too old; {install}")));
+    }
+    eprintln!("node: {version}");
+    Ok(found)
+}
+
+/// `wasm-bindgen-test-runner` of the pinned version, in `tools/bin`.
+pub(crate) fn bindgen_runner(workspace: &Workspace) -> Result<PathBuf> {
+    let runner = workspace.path("tools/bin/wasm-bindgen-test-runner");
+    let current = || {
+        process::ask(Command::new(&runner).arg("--version"))
+            .is_some_and(|version| version.split_whitespace().any(|word| word == BINDGEN))
+    };
+    if !current() {
+        eprintln!("wasm-bindgen-test-runner: building version {BINDGEN}; this takes minutes, once");
+        let mut install = workspace.cargo("install");
+        // Not --locked: the tests need this version of the program, not its authors' dependencies.
+        install.args(["wasm-bindgen-cli", "--version", BINDGEN, "--force", "--quiet"]);
+        install.args(["--bin", "wasm-bindgen-test-runner", "--root"]);
+        install.arg(workspace.path("tools"));
+        install.env("CARGO_TARGET_DIR", workspace.target().join("tools"));
+        for (name, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16"), ("DEBUG", "false")]
+        {
+            install.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
+        }
+        process::run(install.stdout(stderr()))?;
+        if !current() {
+            return Err(Error::new(format!(
+                "{} is still not version {BINDGEN} after it was installed; remove it and run this again",
+                runner.display()
+            )));
+        }
+    }
+    eprintln!("wasm-bindgen-test-runner: {BINDGEN}");
+    Ok(runner)
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let apt: &[&str] = if process::ask(Command::new("id").arg("-u")).as_deref() == Some("0") {
+        &["apt-get"]
+    } else if process::ask(Command::new("sudo").args(["-n", "true"])).is_some() {
+        &["sudo", "-n", "apt-get"]
+    } else {
+        return Err(Error::new(format!(
+            "Debian packages are missing, and only root may install them; run\n  \
+             sudo apt-get install --no-install-recommends {}",
+            packages.join(" ")
+        )));
+    };
+    let run = |args: &[&str]| {
+        let mut command = Command::new(apt[0]);
+        command.args(&apt[1..]);
+        command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=600"]);
+        process::run(command.args(args).stdout(stderr()))
+    };
+    run(&["update"])?;
+    run(&[&["install", "--no-install-recommends"], packages].concat())
+}
+
+fn create_dir(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir)
+        .map_err(|error| Error::new(format!("cannot create {}: {error}", dir.display())))
+}

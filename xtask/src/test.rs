@@ -1,0 +1,192 @@
+//! `test`: every test there is, step by step, and one closing line. docs/testing.md has what each step is for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+use cargo_windlass::error::{Error, Result};
+use cargo_windlass::process;
+use cargo_windlass::toolchain::{Library, Source, Toolchain};
+
+use crate::tally::{Report, Tally};
+use crate::workspace::Workspace;
+use crate::{demo, guest, setup};
+
+/// The variable that tells a test program where the lowered guest is.
+const GUEST: &str = "WINDLASS_GUEST";
+
+/// A package outside the workspace: its test harness brings a panic handler of its own.
+const BINDGEN: &str = "tests/bindgen";
+
+struct Step {
+    name: &'static str,
+    does: &'static str,
+    run: fn(&mut Bench<'_>),
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "native", does: "every package on this machine, debug", run: native },
+    Step { name: "release", does: "arch and scheduler, optimised", run: release },
+    Step { name: "threads", does: "arch and scheduler on the threads backend", run: threads },
+    Step { name: "seam", does: "the conformance suite of arch on wasm32, in Node", run: seam },
+    Step { name: "node", does: "the reactor rules, called from JavaScript", run: node },
+    Step { name: "demo", does: "the demo's trace is the checked-in one", run: demo },
+    Step { name: "bindgen", does: "a lowered guest under wasm-bindgen-test", run: bindgen },
+];
+
+pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
+    if args.first().is_some_and(|arg| arg == "--list") {
+        crate::no_arguments(&args[1..])?;
+        for Step { name, does, .. } in STEPS {
+            println!("{name:<8} {does}");
+        }
+        return Ok(());
+    }
+    let wanted: BTreeSet<&str> = args.iter().map(String::as_str).collect();
+    if let Some(unknown) = wanted.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        return Err(Error::new(format!(
+            "no step `{unknown}`; the steps are shown by\n  cargo xtask test --list"
+        )));
+    }
+    let mut bench = Bench { workspace, tally: Tally::default(), tools: None, guest: None };
+    for step in STEPS {
+        if wanted.is_empty() || wanted.contains(step.name) {
+            (step.run)(&mut bench);
+        }
+    }
+    bench.tally.close()
+}
+
+/// What the steps share. A thing that several need is made once, by the first.
+struct Bench<'a> {
+    workspace: &'a Workspace,
+    tally: Tally,
+    tools: Option<Option<Tools>>,
+    guest: Option<Option<PathBuf>>,
+}
+
+/// What the steps on wasm32 need.
+#[derive(Clone)]
+struct Tools {
+    toolchain: Toolchain,
+    wasm_opt: PathBuf,
+    node: PathBuf,
+}
+
+impl Bench<'_> {
+    /// `None` if the tools cannot be had, which the tally then knows.
+    fn tools(&mut self) -> Option<Tools> {
+        let Self { workspace, tally, .. } = self;
+        let make = || {
+            tally.prepare("setup", "cargo xtask setup", || {
+                Ok(Tools {
+                    toolchain: setup::wasm32()?,
+                    wasm_opt: setup::wasm_opt(workspace)?,
+                    node: setup::node()?,
+                })
+            })
+        };
+        self.tools.get_or_insert_with(make).clone()
+    }
+
+    /// The package in `dir`, built with `cargo_args` and lowered.
+    fn build(&mut self, dir: &str, cargo_args: &[&str]) -> Option<PathBuf> {
+        let tools = self.tools()?;
+        let workspace = self.workspace;
+        let line = format!("cargo windlass build --dir {dir} --profile guest {}", cargo_args.join(" "));
+        self.tally.prepare("guest", line.trim(), || {
+            let module = guest::build(workspace, &tools.toolchain, &tools.wasm_opt, dir, cargo_args)?;
+            Ok(module.file().to_owned())
+        })
+    }
+
+    /// The guest of the rules' tests, lowered.
+    fn guest(&mut self) -> Option<PathBuf> {
+        if self.guest.is_none() {
+            self.guest = Some(self.build("tests/guest", &[]));
+        }
+        self.guest.clone().flatten()
+    }
+}
+
+fn native(bench: &mut Bench<'_>) {
+    let Some(guest) = bench.guest() else { return };
+    let mut test = bench.workspace.cargo("test");
+    test.args(["--workspace", "--no-fail-fast"]).env(GUEST, guest);
+    bench.tally.tests("native", Report::Libtest, &mut test);
+}
+
+/// The tests of the two packages that know of stacks, but not their doc tests.
+fn of_stacks(test: &mut Command) -> &mut Command {
+    test.args(["--package", "windlass-arch", "--package", "windlass"]);
+    test.args(["--lib", "--tests", "--no-fail-fast"])
+}
+
+fn release(bench: &mut Bench<'_>) {
+    let mut test = bench.workspace.cargo("test");
+    of_stacks(test.arg("--release"));
+    bench.tally.tests("release", Report::Libtest, &mut test);
+}
+
+fn threads(bench: &mut Bench<'_>) {
+    let mut test = bench.workspace.threads("test");
+    bench.tally.tests("threads", Report::Libtest, of_stacks(&mut test));
+}
+
+fn seam(bench: &mut Bench<'_>) {
+    let example = ["--example", "conformance-guest"];
+    let Some(module) = bench.build("arch", &example) else { return };
+    let Some(tools) = bench.tools() else { return };
+    let mut run = bench.workspace.program(tools.node);
+    run.arg("arch/tests/wasm/run.mjs").arg(module);
+    bench.tally.tests("seam", Report::Cases, &mut run);
+}
+
+fn node(bench: &mut Bench<'_>) {
+    let Some(guest) = bench.guest() else { return };
+    let Some(tools) = bench.tools() else { return };
+    let files = match bench.workspace.files(".test.mjs") {
+        Ok(files) => files,
+        Err(error) => {
+            bench.tally.check("node", "cargo xtask test node", || Err(error));
+            return;
+        }
+    };
+    let mut test = bench.workspace.program(tools.node);
+    test.args(["--test", "--test-reporter=tap"]).args(files);
+    bench.tally.tests("node", Report::Node, test.env(GUEST, guest));
+}
+
+fn demo(bench: &mut Bench<'_>) {
+    let Some(module) = bench.build("examples/reactor", &[]) else { return };
+    let workspace = bench.workspace;
+    bench.tally.check("demo", "cargo xtask test demo", || demo::matches_trace(workspace, &module));
+}
+
+fn bindgen(bench: &mut Bench<'_>) {
+    let Some(tools) = bench.tools() else { return };
+    let workspace = bench.workspace;
+    let line = "cargo build --package windlass-lower && cargo xtask setup";
+    let ready = bench.tally.prepare("bindgen tools", line, || {
+        process::run(workspace.cargo("build").args(["--package", "windlass-lower"]))?;
+        setup::bindgen_runner(workspace)
+    });
+    if ready.is_none() {
+        return;
+    }
+    // What tests/bindgen/runner calls. Debian's toolchain puts its own directory before these.
+    let mut dirs = vec![workspace.target().join("debug"), workspace.path("tools/bin")];
+    dirs.extend(tools.wasm_opt.parent().map(PathBuf::from));
+    if tools.toolchain.source() == Source::Debian {
+        dirs.insert(0, "/usr/bin".into());
+    }
+    let dir = workspace.path(BINDGEN);
+    match tools.toolchain.cargo("test", Library::Alloc, &dir) {
+        Ok(mut test) => {
+            test.env("CARGO_TARGET_DIR", tools.toolchain.target_dir(workspace.target()));
+            test.env("PATH", process::path_with(&dirs));
+            bench.tally.tests("bindgen", Report::Libtest, &mut test);
+        }
+        Err(error) => bench.tally.check("bindgen", "cargo xtask test bindgen", || Err(error)),
+    }
+}
