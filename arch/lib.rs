@@ -49,6 +49,9 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+#[macro_use]
+mod words;
+
 // What there is. Everything that depends on the target is decided in this table and the next.
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(windows, target_os = "uefi"))))]
@@ -66,8 +69,6 @@ pub mod wasm32;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[doc(hidden)]
 pub mod threads;
-
-mod words;
 
 // What the crate's root stands for.
 

@@ -9,7 +9,6 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::words::per_thread;
 use crate::{Context, Entry, cpu};
 
 pub use crate::cpu::{BACKEND, STACK_ALIGN, STACK_MIN};

@@ -14,7 +14,6 @@ macro_rules! per_thread {
         static $name: $crate::words::PerProgram<$type> = $crate::words::PerProgram($value);
     };
 }
-pub(crate) use per_thread;
 
 /// Looks like a `LocalKey` where there are no threads to be local to.
 #[cfg(not(feature = "std"))]

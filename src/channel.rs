@@ -393,7 +393,9 @@ macro_rules! end {
 
         impl<T> fmt::Debug for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("closed", &self.0.closed.get()).finish_non_exhaustive()
+                f.debug_struct(stringify!($name))
+                    .field("closed", &self.0.closed.get())
+                    .finish_non_exhaustive()
             }
         }
     };

@@ -193,7 +193,9 @@ impl Task {
 
     /// Returns whether the task was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        runtime::with(|scheduler| scheduler.tasks.find(self.id).is_some_and(|slot| scheduler.tasks[slot].cancelled))
+        runtime::with(|scheduler| {
+            scheduler.tasks.find(self.id).is_some_and(|slot| scheduler.tasks[slot].cancelled)
+        })
     }
 
     /// Returns what wakes this task from any thread, or `None` if the task is over.

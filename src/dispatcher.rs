@@ -100,7 +100,9 @@ fn require_task(running: Option<Slot>, what: &'static str) {
 #[cold]
 #[track_caller]
 fn outside(what: &'static str) -> ! {
-    panic!("windlass: `{what}` blocks and was called outside a task; call it inside `windlass::run` or a spawned task")
+    panic!(
+        "windlass: `{what}` blocks and was called outside a task; call it inside `windlass::run` or a spawned task"
+    )
 }
 
 /// How far to drive the run queue.
@@ -155,7 +157,9 @@ fn drive_here(goal: Goal) -> Stop {
             if goal.deadline.is_some_and(|deadline| now.is_some_and(|now| deadline <= now)) {
                 return Err(Stop::TimedOut);
             }
-            if goal.budget.is_some_and(|budget| scheduler.switches() - start >= budget) && !scheduler.is_idle() {
+            if goal.budget.is_some_and(|budget| scheduler.switches() - start >= budget)
+                && !scheduler.is_idle()
+            {
                 return Err(Stop::Budget);
             }
             Ok(scheduler.next())

@@ -121,7 +121,10 @@ impl Panic {
     #[cfg(feature = "std")]
     pub fn message(&self) -> Option<&str> {
         let payload = &self.payload;
-        payload.downcast_ref::<&'static str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        payload
+            .downcast_ref::<&'static str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
     }
 
     /// Returns the panic's message, if its payload was a string.

@@ -87,9 +87,9 @@ pub use error::{Cancelled, Panic, RunError, SpawnErrorKind};
 pub use error::{JoinError, SpawnError};
 #[cfg(feature = "scheduler")]
 pub use inbox::Unparker;
-pub use log::log;
 #[doc(hidden)]
 pub use log::__format;
+pub use log::log;
 pub use once_local::OnceLocal;
 #[cfg(feature = "scheduler")]
 pub use run::{run, try_run};

@@ -1,5 +1,8 @@
 //! A static that belongs to one runtime.
-#![allow(unsafe_code, reason = "shares a value between tasks of one thread only, checked by the runtime's number")]
+#![allow(
+    unsafe_code,
+    reason = "shares a value between tasks of one thread only, checked by the runtime's number"
+)]
 
 use crate::runtime;
 use core::cell::UnsafeCell;

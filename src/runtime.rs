@@ -11,13 +11,13 @@
 
 use crate::platform::Platform;
 use crate::reactor::State;
+use crate::time::Instant;
 #[cfg(feature = "scheduler")]
 use crate::{
     inbox::Inbox,
     scheduler::Scheduler,
     stacks::{self, StackCounts, StackProvider},
 };
-use crate::time::Instant;
 use alloc::boxed::Box;
 #[cfg(feature = "scheduler")]
 use alloc::sync::Arc;
@@ -122,7 +122,8 @@ impl Builder {
         }
         let platform = self.platform.unwrap_or_else(default_platform);
         #[cfg(all(feature = "scheduler", feature = "std"))]
-        let notify = platform.notifier().map(|notifier| -> crate::inbox::Notify { Box::new(move || notifier()) });
+        let notify =
+            platform.notifier().map(|notifier| -> crate::inbox::Notify { Box::new(move || notifier()) });
         #[cfg(all(feature = "scheduler", not(feature = "std")))]
         let notify = None;
         static LAST: AtomicUsize = AtomicUsize::new(0);
@@ -165,7 +166,9 @@ fn default_platform() -> Box<dyn Platform> {
 
 #[cfg(not(any(feature = "std", target_arch = "wasm32")))]
 fn default_platform() -> Box<dyn Platform> {
-    panic!("windlass: no platform; give this runtime a clock with `runtime::Builder::platform` before its first use")
+    panic!(
+        "windlass: no platform; give this runtime a clock with `runtime::Builder::platform` before its first use"
+    )
 }
 
 /// The calling thread's runtime, made now if there is none.

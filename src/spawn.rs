@@ -182,7 +182,8 @@ where
     let result = catch(f);
     // SAFETY: the closure was moved out, so its place is free.
     unsafe { (*packet).result = ManuallyDrop::new(result) };
-    let detached = runtime::with(|scheduler| scheduler.running().is_some_and(|me| scheduler.tasks[me].detached));
+    let detached =
+        runtime::with(|scheduler| scheduler.running().is_some_and(|me| scheduler.tasks[me].detached));
     if detached {
         // The result's destructor is the task's own code: it may block.
         // SAFETY: Result Home: no handle exists any more.
@@ -287,7 +288,11 @@ impl<T> JoinHandle<T> {
 
     /// Gives up the type: for a table of calls.
     pub(crate) fn into_raw(self) -> RawHandle {
-        let raw = RawHandle { id: self.id, result: self.result.cast(), detach: |raw| drop(JoinHandle::<T>::from(raw)) };
+        let raw = RawHandle {
+            id: self.id,
+            result: self.result.cast(),
+            detach: |raw| drop(JoinHandle::<T>::from(raw)),
+        };
         mem::forget(self);
         raw
     }

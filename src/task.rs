@@ -255,9 +255,11 @@ impl Tasks {
 
     /// Every slot in use.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskId, &TaskBlock)> {
-        self.blocks.iter().enumerate().filter(|(_, block)| block.state != State::Free).map(|(index, block)| {
-            (TaskId { index: index as u32, generation: block.generation }, block)
-        })
+        self.blocks
+            .iter()
+            .enumerate()
+            .filter(|(_, block)| block.state != State::Free)
+            .map(|(index, block)| (TaskId { index: index as u32, generation: block.generation }, block))
     }
 }
 

@@ -13,6 +13,9 @@
 
 mod cases;
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
 use cases::{Room, STACKS, Stack, leave, nobody, prepare_on, run};
 use windlass_arch::Context;
 
@@ -35,10 +38,23 @@ fn settles_at(expected: usize, state: &str) {
         if threads() == expected {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     panic!("{state}: {} threads, not {expected}", threads());
 }
+
+/// Ends later than its context: after the thread's own code, before the thread.
+struct Late;
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(20));
+        LATE.fetch_add(1, Relaxed);
+    }
+}
+
+static LATE: AtomicUsize = AtomicUsize::new(0);
+thread_local! { static MINE: Late = const { Late } }
 
 #[test]
 fn a_thread_ends_with_its_context() {
@@ -67,6 +83,14 @@ fn a_thread_ends_with_its_context() {
         unsafe { windlass_arch::threads::discard(never) };
     }
     settles_at(before, "finished and never started");
+
+    for ended in 1..=3 {
+        run::<Backend>(prepare_on::<Backend, _>(stack, || {
+            MINE.with(|_| ());
+            Context::HOST
+        }));
+        assert_eq!(LATE.load(Relaxed), ended, "an ended context's thread is joined before the next goes on");
+    }
 
     for discarded in 1..=5 {
         let task = nobody();

@@ -193,7 +193,9 @@ pub(super) fn poll_inside(id: u32) -> Result<Progress, RunError> {
 pub(super) unsafe fn take_result<T: 'static>(id: u32, name: Option<&'static str>) -> Result<T, RunError> {
     let finished = {
         let state = state();
-        state.calls.iter().any(|call| call.id == id && name.is_none_or(|name| name == call.name) && call.handle.is_finished())
+        state.calls.iter().any(|call| {
+            call.id == id && name.is_none_or(|name| name == call.name) && call.handle.is_finished()
+        })
     };
     let call = if finished { remove(id) } else { None };
     let call = call.ok_or(RunError::NoSuchCall)?;
@@ -229,7 +231,11 @@ fn remove(id: u32) -> Option<AsyncCall> {
 pub(super) fn arm() {
     let runtime = runtime::current();
     let (sleeper, idle, nested) = runtime::with(|scheduler| {
-        (scheduler.timers.earliest(), scheduler.is_idle() || scheduler.ended.is_some(), !scheduler.loops().is_empty())
+        (
+            scheduler.timers.earliest(),
+            scheduler.is_idle() || scheduler.ended.is_some(),
+            !scheduler.loops().is_empty(),
+        )
     });
     if nested {
         // The outermost call does it.

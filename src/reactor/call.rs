@@ -110,7 +110,9 @@ where
     T: 'static,
 {
     Builder::new().name(name).spawn(f).map_err(|error| match error.kind {
-        SpawnErrorKind::Ended => RunError::Ended(runtime::with(|scheduler| scheduler.ended).unwrap_or_default()),
+        SpawnErrorKind::Ended => {
+            RunError::Ended(runtime::with(|scheduler| scheduler.ended).unwrap_or_default())
+        }
         kind => RunError::Spawn(kind),
     })
 }
@@ -171,6 +173,10 @@ pub(super) mod gate {
 
     /// Opens a call, unless an earlier one was left half-way by a trap.
     pub(crate) fn enter() -> Result<(), RunError> {
-        if host::enter() { Ok(()) } else { Err(RunError::Poisoned { by: super::innermost().unwrap_or("a call") }) }
+        if host::enter() {
+            Ok(())
+        } else {
+            Err(RunError::Poisoned { by: super::innermost().unwrap_or("a call") })
+        }
     }
 }

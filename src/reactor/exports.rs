@@ -226,7 +226,9 @@ where
 
 #[cfg(feature = "scheduler")]
 mod asynchronous {
-    use super::super::asynchronous::{Progress, cancel_call, poll_inside, set_background, start_inside, take_result};
+    use super::super::asynchronous::{
+        Progress, cancel_call, poll_inside, set_background, start_inside, take_result,
+    };
     use super::super::call::gate;
     use super::super::value::Output;
     use super::{begin, guard, record, record_error};

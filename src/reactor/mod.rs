@@ -31,11 +31,11 @@ pub(crate) mod host;
 
 #[cfg(feature = "scheduler")]
 pub use asynchronous::{Pending, Progress, poll, set_background, start, start_with_deadline};
-pub use call::{call, call_with_deadline, initialize};
 #[cfg(feature = "scheduler")]
 pub(crate) use call::run_task;
 #[cfg(not(feature = "scheduler"))]
 pub(crate) use call::would_block;
+pub use call::{call, call_with_deadline, initialize};
 pub(crate) use state::State;
 pub use state::poison;
 pub use value::{Output, Value};
@@ -43,11 +43,11 @@ pub use value::{Output, Value};
 /// For the code that the macros write.
 #[doc(hidden)]
 pub mod private {
-    pub use super::value::{Output, Value};
     #[cfg(target_arch = "wasm32")]
     pub use super::exports::{call, register_init};
     #[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
     pub use super::exports::{result, start};
+    pub use super::value::{Output, Value};
 }
 
 /// Writes the asynchronous entries of an export; nothing where the scheduler is off.

@@ -105,7 +105,10 @@ pub fn poison() {
 }
 
 /// The error door's code of an error (`docs/abi.md`, section 6).
-#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only wasm32 has an error door; tested everywhere"))]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "only wasm32 has an error door; tested everywhere")
+)]
 pub(super) fn code(error: &RunError) -> i32 {
     match error {
         RunError::NotInitialised => 1,

@@ -52,7 +52,10 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         if let Some(name) = name {
             let _ = write!(text, " \"{name}\"");
         }
-        let _ = writeln!(text, ": its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`");
+        let _ = writeln!(
+            text,
+            ": its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`"
+        );
         // SAFETY: `abort` has no preconditions.
         unsafe { libc::abort() };
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process;
-use cargo_windlass::toolchain::{Library, Source, Toolchain};
+use cargo_windlass::toolchain::{Library, Toolchain};
 
 use crate::tally::{Report, Tally};
 use crate::workspace::Workspace;
@@ -174,17 +174,13 @@ fn bindgen(bench: &mut Bench<'_>) {
     if ready.is_none() {
         return;
     }
-    // What tests/bindgen/runner calls. Debian's toolchain puts its own directory before these.
-    let mut dirs = vec![workspace.target().join("debug"), workspace.path("tools/bin")];
-    dirs.extend(tools.wasm_opt.parent().map(PathBuf::from));
-    if tools.toolchain.source() == Source::Debian {
-        dirs.insert(0, "/usr/bin".into());
-    }
     let dir = workspace.path(BINDGEN);
     match tools.toolchain.cargo("test", Library::Alloc, &dir) {
         Ok(mut test) => {
             test.env("CARGO_TARGET_DIR", tools.toolchain.target_dir(workspace.target()));
-            test.env("PATH", process::path_with(&dirs));
+            // For tests/bindgen/runner and what it calls.
+            test.env("WINDLASS_LOWER", workspace.target().join("debug/windlass-lower"));
+            test.env("WINDLASS_WASM_OPT", tools.wasm_opt);
             bench.tally.tests("bindgen", Report::Libtest, &mut test);
         }
         Err(error) => bench.tally.check("bindgen", "cargo xtask test bindgen", || Err(error)),

@@ -203,7 +203,7 @@ fn an_entry_begins_as_after_a_call() {
             "pushfq",
             "pop [rdi + 16]",
             "mov rdi, [rdi + 24]",
-            "jmp rdi"
+            "jmp rdi",
         )
     }
     extern "C" fn end() -> Context {
@@ -213,38 +213,54 @@ fn an_entry_begins_as_after_a_call() {
         let (limit, base) = room.stack();
         let mut seen = [0, 0, 0, end as *const () as usize];
         // SAFETY: the stack is the room's, and `seen` outlives the context.
-        run::<Backend>(unsafe { native::prepare(limit, base, entry, (&raw mut seen).cast()) });
-        let [rsp, _, flags, _] = black_box(seen);
+        let task = unsafe { native::prepare(limit, base, entry, (&raw mut seen).cast()) };
+        // In a nested run, where nothing that rbp may hold is zero by chance, nor a frame of the new stack.
+        run::<Backend>(room.prepare::<Backend, _>(|| {
+            check(0xf0, hop_by_run, &nobody(), &Cell::new(task));
+            Context::HOST
+        }));
+        let [rsp, rbp, flags, _] = black_box(seen);
         assert_eq!(rsp % 16, 8, "the ABI wants rsp + 8 aligned to 16 at a function's entry");
-        assert_eq!(flags & 0x400, 0, "the direction flag is clear");
         assert!(rsp < base.addr() && base.addr() - rsp < 256);
+        assert!(rbp == 0 || (rsp..base.addr()).contains(&rbp), "frame pointers end: {rbp:#x}");
+        assert_eq!(flags & 0x400, 0, "the direction flag is clear");
     });
 }
 
 #[test]
 fn a_backtrace_ends_at_the_entry() {
-    /// Follows the chain of frame pointers, which may be absent but never leaves the stack.
-    fn root(base: usize) -> usize {
-        let rbp: usize;
-        // SAFETY: reads a register.
-        unsafe { asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack, preserves_flags)) };
-        assert!(rbp == 0 || rbp < base, "rbp is {rbp:#x}");
-        rbp
+    #[inline(never)]
+    fn above_the_base() {
+        black_box(above_the_base as fn());
+    }
+    fn trace() -> String {
+        std::backtrace::Backtrace::force_capture().to_string()
+    }
+    unsafe extern "C" fn entry_of_the_test(traces: *mut ()) -> Context {
+        let mut on_host = String::new();
+        let here = trace();
+        crate::cases::on_host::<Backend, _>(|| on_host = trace());
+        // SAFETY: the test passes its array.
+        unsafe { *traces.cast::<[String; 2]>() = [here, on_host] };
+        Context::HOST
     }
     with_room(|room| {
         let (limit, base) = room.stack();
-        let frames = Cell::new(0);
-        let on_host = Cell::new(0);
-        let count = || std::backtrace::Backtrace::force_capture().to_string().matches("\n").count();
-        run::<Backend>(crate::cases::prepare_on::<Backend, _>((limit, base), || {
-            root(base.addr());
-            frames.set(count());
-            crate::cases::on_host::<Backend, _>(|| on_host.set(count()));
-            Context::HOST
-        }));
-        let outside = count();
-        // Through `on_host` the walk goes on to the entry; through the entry it does not go on to the test's harness.
-        assert!((1..outside).contains(&frames.get()), "{} of {outside}", frames.get());
-        assert!((1..60).contains(&on_host.get()), "{}", on_host.get());
+        let mut traces = [const { String::new() }; 2];
+        // SAFETY: the stack is the room's, and `traces` outlives the context. Above the base lies what an unwinder that
+        // went on would take for a return address.
+        run::<Backend>(unsafe {
+            let base = base.sub(64);
+            base.cast::<[usize; 8]>().write([above_the_base as *const () as usize + 1; 8]);
+            native::prepare(limit, base, entry_of_the_test, (&raw mut traces).cast())
+        });
+        for trace in &traces {
+            assert!(trace.contains("entry_of_the_test"), "the walk reaches the entry:\n{trace}");
+            assert!(!trace.contains("above_the_base"), "and goes no further:\n{trace}");
+            assert!(
+                !trace.contains("a_backtrace_ends_at_the_entry::{{closure}}"),
+                "nor to the host:\n{trace}"
+            );
+        }
     });
 }

@@ -37,7 +37,7 @@ impl<'a> Call<'a> {
         };
         if self.words.len() != signature.params.len() {
             return Err(Error::new(format!(
-                "`{signature}` takes {} arguments, not {}",
+                "`{signature}`: {} arguments are wanted, and {} given",
                 signature.params.len(),
                 self.words.len()
             )));
@@ -103,7 +103,7 @@ mod tests {
     fn what_does_not_fit_is_named() {
         for (line, text) in [
             ("ad 1 2", "add(i32, i64)"),
-            ("add 1", "takes 2 arguments, not 1"),
+            ("add 1", "2 arguments are wanted, and 1 given"),
             ("add 1 two", "two"),
             ("add 3000000000 1", "3000000000"),
         ] {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use cargo_windlass::build::explain;
 use cargo_windlass::error::{Error, Result};
 use clap::Args;
-use windlass_host::Reactor;
+use windlass_host::{Image, Limits, Reactor};
 
 use crate::Lowering;
 use crate::calls::{Call, overview};
@@ -30,23 +30,25 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let of_file = |error| explain_host(error).within(arguments.file.display());
     let wasm = lowered(arguments)?;
-    let mut reactor = Reactor::builder()
-        .may_block(!arguments.no_block)
-        .on_log(|line| eprintln!("{line}"))
-        .from_bytes(&wasm)
-        .map_err(|error| Error::new(error.to_string()).within(arguments.file.display()))?;
-    let signatures = reactor.signatures().to_vec();
+    let image = Image::new(&wasm, &Limits::default()).map_err(of_file)?;
+    let signatures = image.signatures();
     if arguments.calls.is_empty() {
-        println!("there {}", overview(&signatures));
+        println!("there {}", overview(signatures));
         return Ok(ExitCode::SUCCESS);
     }
 
     // All are read before the first is made: a slip of the keyboard has no effects.
     let calls = Call::all(&arguments.calls)?
         .into_iter()
-        .map(|call| Ok((call.name, call.arguments(&signatures)?)))
+        .map(|call| Ok((call.name, call.arguments(signatures)?)))
         .collect::<Result<Vec<_>>>()?;
+    let mut reactor = Reactor::builder()
+        .may_block(!arguments.no_block)
+        .on_log(|line| eprintln!("{line}"))
+        .instantiate(&image)
+        .map_err(of_file)?;
     if let Err(error) = reactor.initialize() {
         return ended("initialisation", error);
     }
@@ -66,7 +68,17 @@ fn ended(what: &str, error: windlass_host::Error) -> Result<ExitCode> {
         windlass_host::Error::Exited { code } => {
             Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
         }
-        error => Err(Error::new(error.to_string()).within(what)),
+        error => Err(explain_host(error).within(what)),
+    }
+}
+
+fn explain_host(error: windlass_host::Error) -> Error {
+    match error {
+        windlass_host::Error::MissingImport { module, name } => Error::new(format!(
+            "the module imports `{module}.{name}`, and `cargo windlass run` provides only `windlass_host`; \
+             load it from a program that uses `windlass-host` and defines the import"
+        )),
+        error => Error::new(error.to_string()),
     }
 }
 

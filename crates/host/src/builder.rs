@@ -65,7 +65,12 @@ impl<T: 'static> Builder<T> {
     /// # let _ = builder;
     /// ```
     #[must_use]
-    pub fn import<Args, R>(mut self, module: &str, name: &str, function: impl IntoImport<T, Args, R>) -> Self {
+    pub fn import<Args, R>(
+        mut self,
+        module: &str,
+        name: &str,
+        function: impl IntoImport<T, Args, R>,
+    ) -> Self {
         let (module, name) = (module.to_owned(), name.to_owned());
         self.imports.push(Box::new(move |linker| {
             if module == "windlass" || module == "windlass_host" {

@@ -107,9 +107,8 @@ impl Alarm for ThreadAlarm {
         }
         let shared = Arc::new(AlarmShared { order: Mutex::new(order), changed: Condvar::new() });
         let of_thread = Arc::clone(&shared);
-        let spawned = thread::Builder::new()
-            .name("windlass-alarm".to_owned())
-            .spawn(move || of_thread.serve());
+        let spawned =
+            thread::Builder::new().name("windlass-alarm".to_owned()).spawn(move || of_thread.serve());
         match spawned {
             Ok(_) => self.shared = Some(shared),
             // Without a thread the futures are polled at once, again and again: late never, slow maybe.
@@ -223,7 +222,8 @@ impl MockClock {
 
     fn move_to(&self, until: u64) {
         let now = self.shared.now.fetch_max(until, Ordering::SeqCst).max(until);
-        let mut due: Vec<_> = lock(&self.shared.state).alarms.extract_if(.., |alarm| alarm.0 <= now).collect();
+        let mut due: Vec<_> =
+            lock(&self.shared.state).alarms.extract_if(.., |alarm| alarm.0 <= now).collect();
         due.sort_by_key(|alarm| alarm.0);
         // Outside of the lock, as a waker may set an alarm.
         due.into_iter().for_each(|alarm| alarm.2.wake());
@@ -276,7 +276,7 @@ impl Drop for MockAlarm {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alarm, Clock, SystemClock};
+    use super::{Clock, SystemClock};
     use std::{
         sync::{Arc, mpsc},
         task::{Wake, Waker},

@@ -366,7 +366,9 @@ impl fmt::Display for Error {
             ),
             Self::MissingImport { module, name } => {
                 write!(f, "the module imports `{module}.{name}`, which nobody provides: ")?;
-                if module.starts_with("wasi") {
+                if module == "windlass_host" {
+                    f.write_str("this host is older than the guest: update `windlass-host`")
+                } else if module.starts_with("wasi") {
                     f.write_str("this host has no WASI; build the guest for wasm32-unknown-unknown")
                 } else {
                     write!(f, "define it with `Builder::import(\"{module}\", \"{name}\", ...)`")

@@ -137,7 +137,9 @@ impl<T: 'static> Core<T> {
                 Err(error) if self.backgrounds > 0 => self.background_error = Some(error),
                 // Somebody must hear of it; the others hear that the instance refuses.
                 Err(error) => {
-                    if let Some((&key, watched)) = self.watched.iter_mut().find(|(_, watched)| watched.outcome.is_none()) {
+                    if let Some((&key, watched)) =
+                        self.watched.iter_mut().find(|(_, watched)| watched.outcome.is_none())
+                    {
                         watched.outcome = Some(Err(error));
                         settled.push(key);
                     }
@@ -283,12 +285,15 @@ impl<T: 'static> Entered<'_, T> {
         }
         let settled = core.sweep(due);
         let list = lock(&self.shared.wakers.list);
-        self.wake.extend(settled.iter().filter(|&&other| other != key).filter_map(|key| list.get(key)).cloned());
-        // Backgrounds have no outcome, but must learn of an error.
+        self.wake
+            .extend(settled.iter().filter(|&&other| other != key).filter_map(|key| list.get(key)).cloned());
+        // Backgrounds have no outcome of their own, but must learn what ended the reactor.
         if let Some(core) = &self.core
             && (core.background_error.is_some() || core.reactor.refuses().is_some())
         {
-            self.wake.extend(list.iter().filter(|(other, _)| **other != key).map(|(_, waker)| waker.clone()));
+            let backgrounds =
+                list.iter().filter(|(other, _)| **other != key && !core.watched.contains_key(other));
+            self.wake.extend(backgrounds.map(|(_, waker)| waker.clone()));
         }
     }
 
@@ -304,7 +309,11 @@ impl<T: 'static> Entered<'_, T> {
         }
         let core = self.core();
         let waits = |other: &u64| core.watched.get(other).is_none_or(|watched| watched.outcome.is_none());
-        let next = if done { list.iter().find(|(other, _)| waits(other)).map(|entry| entry.1) } else { list.get(&key) };
+        let next = if done {
+            list.iter().find(|(other, _)| waits(other)).map(|entry| entry.1)
+        } else {
+            list.get(&key)
+        };
         let next = next.cloned();
         self.wake.extend(next);
     }

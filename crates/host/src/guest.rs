@@ -1,7 +1,10 @@
 //! Entering the guest: conversion, calls, and reading the error door. Everything here works on a borrowed store, so that calls
 //! from outside and calls out of an import are the same.
 
-use std::{sync::{Arc, atomic::Ordering}, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use wasmtime::{AsContext as _, AsContextMut as _, Func, StoreContextMut, Trap, Val, WasmBacktrace};
 
@@ -112,7 +115,9 @@ impl<'a, T: 'static> Guest<'a, T> {
         let mut results = [Val::I32(0)];
         self.enter(&export.name, start.func, &values, &mut results[..start.results])?;
         match results[0].i32() {
-            Some(id @ 1..) => Ok(AsyncCall::new(self.store.data().serial, id, Arc::clone(&export.name), result)),
+            Some(id @ 1..) => {
+                Ok(AsyncCall::new(self.store.data().serial, id, Arc::clone(&export.name), result))
+            }
             Some(0) => Err(self.door_error(name)),
             other => Err(Error::protocol(format_args!("`windlass.start.{name}` returned {other:?}"))),
         }
@@ -341,7 +346,9 @@ impl<'a, T: 'static> Guest<'a, T> {
                 return Error::OutOfFuel { call: call_name() };
             }
             Some(Trap::Interrupt) => {
-                self.store.data_mut().health.poison(call, "it was interrupted");
+                let state = self.store.data_mut();
+                state.interrupt.store(false, Ordering::SeqCst);
+                state.health.poison(call, "it was interrupted");
                 return Error::Interrupted { call: call_name() };
             }
             // The guest's own way out. Any other trap happened to it, whatever an earlier error left in the door.
@@ -369,7 +376,13 @@ impl<'a, T: 'static> Guest<'a, T> {
 
     /// Remembers that a host error went out through the guest, which took it for a nested call until told otherwise.
     fn thrown_through(&mut self, call: &str, cause: impl Into<String>) {
-        self.store.data_mut().health.poison(call, cause);
+        let state = self.store.data_mut();
+        state.health.poison(call, cause);
+        // What ended the call must not end this one, too.
+        state.interrupt.store(false, Ordering::SeqCst);
+        if state.fuel.is_some() {
+            let _ = self.store.set_fuel(DOOR_FUEL);
+        }
         // Without the export the host alone remembers; if it traps nothing is lost.
         let _ = self.helper("windlass_poison", &[]);
     }

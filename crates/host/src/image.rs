@@ -49,8 +49,7 @@ impl Image {
         let mut config = Config::new();
         config.consume_fuel(limits.fuel.is_some()).epoch_interruption(limits.interruptible);
         let engine = Engine::new(&config).map_err(|error| Error::load(format_args!("{error:#}")))?;
-        let module =
-            Module::new(&engine, bytes).map_err(|error| Error::load(format_args!("{error:#}")))?;
+        let module = Module::new(&engine, bytes).map_err(|error| Error::load(format_args!("{error:#}")))?;
         let signatures = signatures(&module, &sections)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -84,7 +83,10 @@ impl Image {
     }
 
     pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
-        let missing = match (limits.fuel.is_some() && !self.inner.fuel, limits.interruptible && !self.inner.interruptible) {
+        let missing = match (
+            limits.fuel.is_some() && !self.inner.fuel,
+            limits.interruptible && !self.inner.interruptible,
+        ) {
             (true, _) => "fuel",
             (_, true) => "interruption",
             _ => return Ok(()),

@@ -272,12 +272,16 @@ pub(crate) fn define_host<T: 'static>(linker: &mut Linker<State<T>>) -> Result<(
         linker.func_wrap(MODULE, "wake_at", |mut caller: wasmtime::Caller<'_, State<T>>, until: i64| {
             caller.data_mut().set_wake(u64::try_from(until).ok());
         })?;
-        linker.func_wrap(MODULE, "log", |mut caller: wasmtime::Caller<'_, State<T>>, ptr: u32, len: u32| {
-            let bytes = Guest::nested(&mut caller).read(ptr, len);
-            let bytes = bytes.map_err(|error| ImportError::wrap("windlass_host.log", error.into()))?;
-            caller.data_mut().log.line(&String::from_utf8_lossy(&bytes));
-            Ok(())
-        })?;
+        linker.func_wrap(
+            MODULE,
+            "log",
+            |mut caller: wasmtime::Caller<'_, State<T>>, ptr: u32, len: u32| {
+                let bytes = Guest::nested(&mut caller).read(ptr, len);
+                let bytes = bytes.map_err(|error| ImportError::wrap("windlass_host.log", error.into()))?;
+                caller.data_mut().log.line(&String::from_utf8_lossy(&bytes));
+                Ok(())
+            },
+        )?;
         Ok::<(), wasmtime::Error>(())
     })();
     defined.map_err(Error::load)

@@ -135,7 +135,16 @@ mod tests {
 
     #[test]
     fn malformed_records_are_named() {
-        for data in [&b"add\0ii>i"[..], b"add\0ii>\0x", b"add\0ii>\0", b"add\0iv>i\0", b"add\0ii\0", b"add", b"\0>v\0", b"add\0i>iadd\0"] {
+        for data in [
+            &b"add\0ii>i"[..],
+            b"add\0ii>\0x",
+            b"add\0ii>\0",
+            b"add\0iv>i\0",
+            b"add\0ii\0",
+            b"add",
+            b"\0>v\0",
+            b"add\0i>iadd\0",
+        ] {
             let error = exports(data).expect_err("malformed").to_string();
             assert!(error.contains("`windlass.exports` is malformed at the export `"), "{error}");
         }

@@ -145,10 +145,7 @@ impl Value {
 fn hex(digits: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
-    pairs
-        .iter()
-        .map(|&[high, low]| u8::try_from(digit(high)? << 4 | digit(low)?).ok())
-        .collect()
+    pairs.iter().map(|&[high, low]| u8::try_from(digit(high)? << 4 | digit(low)?).ok()).collect()
 }
 
 impl fmt::Display for Value {

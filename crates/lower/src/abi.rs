@@ -82,9 +82,7 @@ impl Intrinsic {
     }
 
     fn named(name: &str) -> Option<Intrinsic> {
-        Intrinsic::ALL
-            .into_iter()
-            .find(|intrinsic| intrinsic.name() == name)
+        Intrinsic::ALL.into_iter().find(|intrinsic| intrinsic.name() == name)
     }
 }
 
@@ -205,14 +203,11 @@ fn unknown_intrinsic(name: &str, kind: Option<&str>) -> Error {
         None => format!("`{name}`"),
     };
     let known: Vec<&str> = Intrinsic::ALL.iter().map(|i| i.name()).collect();
-    Error::new(
-        ErrorKind::Abi,
-        format!("unknown intrinsic: the module imports {what} from module `windlass`"),
-    )
-    .with_help(format!(
-        "ABI version {VERSION} has the functions {}; a newer guest needs a newer windlass-lower",
-        known.join(", ")
-    ))
+    Error::new(ErrorKind::Abi, format!("unknown intrinsic: the module imports {what} from module `windlass`"))
+        .with_help(format!(
+            "ABI version {VERSION} has the functions {}; a newer guest needs a newer windlass-lower",
+            known.join(", ")
+        ))
 }
 
 fn signature(params: &[ValType], results: &[ValType]) -> String {
@@ -245,10 +240,7 @@ fn version(module: &Module<'_>) -> Result<(), Error> {
 
 /// Relocations hold function indices and code offsets, which the tool changes.
 fn linked(module: &Module<'_>) -> Result<(), Error> {
-    let relocation = module
-        .customs
-        .iter()
-        .find(|(name, _)| *name == "linking" || name.starts_with("reloc."));
+    let relocation = module.customs.iter().find(|(name, _)| *name == "linking" || name.starts_with("reloc."));
     match relocation {
         Some((name, _)) => Err(Error::new(
             ErrorKind::Unsupported,
@@ -333,10 +325,7 @@ fn stack_pointer(module: &Module<'_>) -> Result<StackPointer, Error> {
         return Err(broken("is not a mutable i32"));
     }
     match global.initial {
-        Some(initial) => Ok(StackPointer {
-            global: index,
-            initial,
-        }),
+        Some(initial) => Ok(StackPointer { global: index, initial }),
         None => Err(broken("is not initialised by an `i32.const`")),
     }
 }
@@ -363,24 +352,15 @@ fn asyncify_can(module: &Module<'_>) -> Result<(), Error> {
     if let Some(import) = import {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!(
-                "the module imports `asyncify.{}`: it drives asyncify itself",
-                import.name
-            ),
+            format!("the module imports `asyncify.{}`: it drives asyncify itself", import.name),
         )
         .with_help("one module, one owner: let windlass suspend and resume, or asyncify, not both"));
     }
-    let export = module
-        .exports
-        .iter()
-        .find(|export| ASYNCIFY_EXPORTS.contains(&export.name));
+    let export = module.exports.iter().find(|export| ASYNCIFY_EXPORTS.contains(&export.name));
     if let Some(export) = export {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!(
-                "the module exports `{}`: `wasm-opt --asyncify` has been run on it",
-                export.name
-            ),
+            format!("the module exports `{}`: `wasm-opt --asyncify` has been run on it", export.name),
         )
         .with_help("lower the module that the linker wrote; windlass-lower runs the pass itself"));
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
-use crate::error::{Error, ErrorKind};
 use crate::Options;
+use crate::error::{Error, ErrorKind};
 use crate::module;
 
 /// The variable that names the program, where no option does.
@@ -33,8 +33,7 @@ impl WasmOpt {
             .or_else(|| variable().map(|path| (path, VARIABLE)));
         if let Some((path, by)) = named {
             return WasmOpt::ask(path).map_err(|error| {
-                Error::new(ErrorKind::WasmOptMissing, format!("{error} (named by {by})"))
-                    .with_help(INSTALL)
+                Error::new(ErrorKind::WasmOptMissing, format!("{error} (named by {by})")).with_help(INSTALL)
             });
         }
         match search() {
@@ -60,16 +59,10 @@ impl WasmOpt {
             .find_map(|line| line.trim().strip_prefix("wasm-opt version "))
             .and_then(|rest| rest.split_whitespace().next());
         match version {
-            Some(version) => Ok(WasmOpt {
-                version: version.to_owned(),
-                path,
-            }),
+            Some(version) => Ok(WasmOpt { version: version.to_owned(), path }),
             None => Err(Error::new(
                 ErrorKind::WasmOptMissing,
-                format!(
-                    "`{}` is no wasm-opt: it does not answer to --version",
-                    path.display()
-                ),
+                format!("`{}` is no wasm-opt: it does not answer to --version", path.display()),
             )
             .with_help(INSTALL)),
         }
@@ -95,13 +88,9 @@ impl WasmOpt {
         if options.keep_names {
             command.arg("-g");
         }
-        if !lists_its_proposals(wasm) {
-            command.args(module::proposals_in_use(wasm));
-        }
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| cannot_run(&self.path, &error))?;
+        // A stripped module does not list its proposals, and the emitter may have added one.
+        command.args(module::proposals_in_use(wasm));
+        let output = command.stdin(Stdio::null()).output().map_err(|error| cannot_run(&self.path, &error))?;
         if !output.status.success() {
             return Err(self.failed(&output));
         }
@@ -134,28 +123,14 @@ impl WasmOpt {
     }
 }
 
-/// Whether `wasm-opt` learns from the module itself which proposals it uses.
-fn lists_its_proposals(wasm: &[u8]) -> bool {
-    wasmparser::Parser::new(0).parse_all(wasm).any(|payload| {
-        matches!(payload, Ok(wasmparser::Payload::CustomSection(section))
-            if section.name() == "target_features")
-    })
-}
-
 fn variable() -> Option<PathBuf> {
-    env::var_os(VARIABLE)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn search() -> Option<PathBuf> {
     let path: OsString = env::var_os("PATH").unwrap_or_default();
     let npm = Path::new("node_modules").join(".bin");
-    let names: &[&str] = if cfg!(windows) {
-        &["wasm-opt.exe", "wasm-opt.cmd"]
-    } else {
-        &["wasm-opt"]
-    };
+    let names: &[&str] = if cfg!(windows) { &["wasm-opt.exe", "wasm-opt.cmd"] } else { &["wasm-opt"] };
     env::split_paths(&path)
         .chain([npm])
         .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
@@ -163,11 +138,8 @@ fn search() -> Option<PathBuf> {
 }
 
 fn cannot_run(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::WasmOptMissing,
-        format!("cannot run `{}`: {error}", path.display()),
-    )
-    .with_help(INSTALL)
+    Error::new(ErrorKind::WasmOptMissing, format!("cannot run `{}`: {error}", path.display()))
+        .with_help(INSTALL)
 }
 
 fn io(what: &str, error: &std::io::Error) -> Error {

@@ -10,8 +10,8 @@
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, EntityType, FunctionSection, GlobalSection, GlobalType, ImportSection,
-    IndirectNameMap, NameMap, NameSection, TypeSection, ValType,
+    CodeSection, ConstExpr, ElementSection, Elements, EntityType, FunctionSection, GlobalSection, GlobalType,
+    ImportSection, IndirectNameMap, NameMap, NameSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{KnownCustom, Operator};
 
@@ -39,10 +39,7 @@ pub(crate) fn emit(
     let mut emitter = Emitter::new(module, guest, options)?;
     let mut encoded = wasm_encoder::Module::new();
     emitter.parse_core_module(&mut encoded, wasmparser::Parser::new(0), module.wasm)?;
-    Ok(Emitted {
-        wasm: encoded.finish(),
-        dropped_debug_info: emitter.dropped_debug_info,
-    })
+    Ok(Emitted { wasm: encoded.finish(), dropped_debug_info: emitter.dropped_debug_info })
 }
 
 /// A function that the tool adds.
@@ -71,6 +68,8 @@ struct Emitter<'a> {
     /// The type of `start_unwind` and `start_rewind`, and of their counterparts.
     asyncify_types: [u32; 2],
     new_types: Vec<(usize, usize)>,
+    /// See [`referenced_functions`]; empty once they have been written.
+    referenced: Vec<u32>,
     dropped_debug_info: bool,
 }
 
@@ -80,10 +79,7 @@ impl<'a> Emitter<'a> {
         guest: &Guest,
         options: &Options,
     ) -> std::result::Result<Emitter<'a>, Error> {
-        let mut types = Types {
-            module,
-            new: Vec::new(),
-        };
+        let mut types = Types { module, new: Vec::new() };
 
         // Imports that stay keep their order; asyncify's follow.
         let mut moved = Vec::new();
@@ -155,9 +151,7 @@ impl<'a> Emitter<'a> {
 
         let runtime = Runtime {
             stack_pointer: guest.stack_pointer,
-            globals: Globals {
-                first: module.globals.len() as u32,
-            },
+            globals: Globals { first: module.globals.len() as u32 },
             asyncify,
             overflow,
             report_overflow: guest
@@ -177,8 +171,24 @@ impl<'a> Emitter<'a> {
             added_types,
             asyncify_types: [types.index(0, 0), types.index(1, 0)],
             new_types: types.new,
+            referenced: match asyncify {
+                Some(_) => referenced_functions(module),
+                None => Vec::new(),
+            },
             dropped_debug_info: false,
         })
+    }
+
+    /// Writes the passive segment of [`referenced_functions`].
+    fn hold_referenced(&mut self, elements: &mut ElementSection) -> Result {
+        let mut functions = Vec::new();
+        for function in std::mem::take(&mut self.referenced) {
+            functions.push(self.function_index(function)?);
+        }
+        if !functions.is_empty() {
+            elements.passive(Elements::Functions(functions.into()));
+        }
+        Ok(())
     }
 
     fn name_of(&self, added: Added) -> String {
@@ -256,6 +266,18 @@ impl<'a> Emitter<'a> {
     }
 }
 
+/// Functions whose references are taken, in code or by a global, and that need be in no table.
+///
+/// The optimiser of wasm-opt 108 takes such a function for one that is never called and empties it, although code may put
+/// the reference into a table. It keeps what is in a passive segment.
+fn referenced_functions(module: &Module<'_>) -> Vec<u32> {
+    let mut functions: Vec<u32> = module.globals.iter().filter_map(|g| g.function).collect();
+    functions.extend(&module.declared);
+    functions.sort_unstable();
+    functions.dedup();
+    functions
+}
+
 /// What wasm-bindgen runs itself, in an interpreter of its own that knows no brackets.
 fn is_descriptor(name: &str) -> bool {
     name.starts_with("__wbindgen_describe")
@@ -324,9 +346,7 @@ impl Reencode for Emitter<'_> {
     ) -> Result {
         utils::parse_type_section(self, types, section)?;
         for (params, results) in &self.new_types {
-            types
-                .ty()
-                .function(vec![ValType::I32; *params], vec![ValType::I32; *results]);
+            types.ty().function(vec![ValType::I32; *params], vec![ValType::I32; *results]);
         }
         Ok(())
     }
@@ -370,12 +390,32 @@ impl Reencode for Emitter<'_> {
     ) -> Result {
         utils::parse_global_section(self, globals, section)?;
         for _ in Globals::NAMES {
-            let ty = GlobalType {
-                val_type: ValType::I32,
-                mutable: true,
-                shared: false,
-            };
+            let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
             globals.global(ty, &ConstExpr::i32_const(0));
+        }
+        Ok(())
+    }
+
+    fn parse_element_section(
+        &mut self,
+        elements: &mut ElementSection,
+        section: wasmparser::ElementSectionReader<'_>,
+    ) -> Result {
+        utils::parse_element_section(self, elements, section)?;
+        self.hold_referenced(elements)
+    }
+
+    fn intersperse_section_hook(
+        &mut self,
+        module: &mut wasm_encoder::Module,
+        _after: Option<SectionId>,
+        before: Option<SectionId>,
+    ) -> Result {
+        // The guest has no element section if this is still to be done here.
+        if matches!(before, Some(SectionId::DataCount | SectionId::Code)) && !self.referenced.is_empty() {
+            let mut elements = ElementSection::new();
+            self.hold_referenced(&mut elements)?;
+            module.section(&elements);
         }
         Ok(())
     }
@@ -403,11 +443,7 @@ impl Reencode for Emitter<'_> {
         Ok(())
     }
 
-    fn parse_function_body(
-        &mut self,
-        code: &mut CodeSection,
-        body: wasmparser::FunctionBody<'_>,
-    ) -> Result {
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: wasmparser::FunctionBody<'_>) -> Result {
         let mut function = self.new_function_with_parsed_locals(&body)?;
         let mut operators = body.get_operators_reader()?;
         let stack_pointer = self.runtime.stack_pointer.global;
@@ -436,7 +472,9 @@ impl Reencode for Emitter<'_> {
             return Ok(());
         }
         if let KnownCustom::Name(names) = section.as_known() {
-            if self.keep_names && let Ok(names) = self.name_section(names) {
+            if self.keep_names
+                && let Ok(names) = self.name_section(names)
+            {
                 module.section(&names);
             }
             return Ok(());

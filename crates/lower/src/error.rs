@@ -39,11 +39,7 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error {
-            kind,
-            message: message.into(),
-            help: None,
-        }
+        Error { kind, message: message.into(), help: None }
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Error {
@@ -74,11 +70,7 @@ impl From<wasmparser::BinaryReaderError> for Error {
     fn from(error: wasmparser::BinaryReaderError) -> Error {
         Error::new(
             ErrorKind::Invalid,
-            format!(
-                "not a valid WebAssembly module: {} (at offset {:#x})",
-                error.message(),
-                error.offset()
-            ),
+            format!("not a valid WebAssembly module: {} (at offset {:#x})", error.message(), error.offset()),
         )
     }
 }
@@ -88,10 +80,9 @@ impl From<wasm_encoder::reencode::Error<Error>> for Error {
         match error {
             wasm_encoder::reencode::Error::UserError(error) => error,
             wasm_encoder::reencode::Error::ParseError(error) => error.into(),
-            other => Error::new(
-                ErrorKind::Unsupported,
-                format!("the module cannot be encoded again: {other}"),
-            ),
+            other => {
+                Error::new(ErrorKind::Unsupported, format!("the module cannot be encoded again: {other}"))
+            }
         }
     }
 }

@@ -20,37 +20,26 @@ pub(crate) fn finish(wasm: &[u8], engine: &str, asyncified: bool) -> Result<Vec<
                 for export in section {
                     let export = export.map_err(fault)?;
                     if !abi::ASYNCIFY_EXPORTS.contains(&export.name) {
-                        RoundtripReencoder
-                            .parse_export(&mut exports, export)
-                            .map_err(fault)?;
+                        RoundtripReencoder.parse_export(&mut exports, export).map_err(fault)?;
                     }
                 }
                 encoded.section(&exports);
             }
             payload => {
                 if let Some((id, range)) = payload.as_section() {
-                    encoded.section(&RawSection {
-                        id,
-                        data: &wasm[range],
-                    });
+                    encoded.section(&RawSection { id, data: &wasm[range] });
                 }
             }
         }
     }
     let lowered = format!("windlass-lower {} {engine}", env!("CARGO_PKG_VERSION"));
-    encoded.section(&CustomSection {
-        name: abi::LOWERED_SECTION.into(),
-        data: lowered.as_bytes().into(),
-    });
+    encoded.section(&CustomSection { name: abi::LOWERED_SECTION.into(), data: lowered.as_bytes().into() });
     let finished = encoded.finish();
     module::validate(&finished).map_err(fault)?;
     Ok(finished)
 }
 
 fn fault(error: impl std::fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        format!("the lowered module is damaged: {error}"),
-    )
-    .with_help("this is a fault of windlass-lower or wasm-opt: please report it with the guest")
+    Error::new(ErrorKind::Internal, format!("the lowered module is damaged: {error}"))
+        .with_help("this is a fault of windlass-lower or wasm-opt: please report it with the guest")
 }

@@ -97,9 +97,7 @@ pub fn inspect(wasm: &[u8]) -> Result<Info, Error> {
         .collect();
     Ok(Info {
         abi_version: parse_version(&module)?,
-        lowered: module
-            .custom(LOWERED_SECTION)
-            .map(|by| String::from_utf8_lossy(by).into_owned()),
+        lowered: module.custom(LOWERED_SECTION).map(|by| String::from_utf8_lossy(by).into_owned()),
         intrinsics,
         exports: parse_exports(&module)?,
     })
@@ -114,10 +112,7 @@ pub(crate) fn parse_version(module: &Module<'_>) -> Result<Option<u32>, Error> {
         Ok(bytes) => Ok(Some(u32::from_le_bytes(bytes))),
         Err(_) => Err(Error::new(
             ErrorKind::Abi,
-            format!(
-                "section `windlass.abi` has {} bytes; the ABI version has 4",
-                data.len()
-            ),
+            format!("section `windlass.abi` has {} bytes; the ABI version has 4", data.len()),
         )
         .with_help(
             "more than 4 bytes come from two versions of `windlass` in one guest: \

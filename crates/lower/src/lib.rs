@@ -173,11 +173,7 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} -> {} bytes, engine {}",
-            self.bytes_before, self.bytes_after, self.engine
-        )?;
+        write!(f, "{} -> {} bytes, engine {}", self.bytes_before, self.bytes_after, self.engine)?;
         match &self.wasm_opt {
             Some(version) => write!(f, " (wasm-opt {version})"),
             None => write!(f, " (nothing suspends: wasm-opt not needed)"),

@@ -65,8 +65,7 @@ fn run(arguments: &Arguments) -> Result<String, String> {
     let file = |what: &str, path: &Path, error: &io::Error| {
         format!("error: cannot {what} `{}`: {error}", path.display())
     };
-    let guest = fs::read(&arguments.input)
-        .map_err(|error| file("read", &arguments.input, &error))?;
+    let guest = fs::read(&arguments.input).map_err(|error| file("read", &arguments.input, &error))?;
     let lowered = windlass_lower::lower(&guest, &options).map_err(|error| {
         let mut text = format!("error: {}: {error}", arguments.input.display());
         if let Some(help) = error.help() {
@@ -75,8 +74,7 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         }
         text
     })?;
-    fs::write(&arguments.output, &lowered.wasm)
-        .map_err(|error| file("write", &arguments.output, &error))?;
+    fs::write(&arguments.output, &lowered.wasm).map_err(|error| file("write", &arguments.output, &error))?;
     for note in &lowered.report.notes {
         eprintln!("note: {note}");
     }

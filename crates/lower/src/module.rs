@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use wasmparser::{
-    ExternalKind, FuncType, FunctionBody, GlobalType, KnownCustom, MemoryType, Name, Operator,
-    Parser, Payload, TableType, TypeRef, Validator, WasmFeatures,
+    ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, GlobalType, KnownCustom, MemoryType,
+    Name, Operator, Parser, Payload, TableType, TypeRef, Validator, WasmFeatures,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -29,6 +29,8 @@ pub(crate) struct Global {
     pub(crate) imported: bool,
     /// The initial value, where it is a plain `i32.const`.
     pub(crate) initial: Option<i32>,
+    /// The function that the initial value is a reference to.
+    pub(crate) function: Option<u32>,
 }
 
 /// An export; the index is in the space that `kind` says.
@@ -51,6 +53,8 @@ pub(crate) struct Module<'a> {
     pub(crate) memories: Vec<MemoryType>,
     pub(crate) globals: Vec<Global>,
     pub(crate) exports: Vec<Export<'a>>,
+    /// Functions that an element segment declares so that code may take their references.
+    pub(crate) declared: Vec<u32>,
     pub(crate) function_names: BTreeMap<u32, &'a str>,
     pub(crate) global_names: BTreeMap<u32, &'a str>,
     pub(crate) customs: Vec<(&'a str, &'a [u8])>,
@@ -69,10 +73,7 @@ fn features() -> WasmFeatures {
 const PROPOSALS: [(WasmFeatures, &str); 9] = [
     (WasmFeatures::MUTABLE_GLOBAL, "--enable-mutable-globals"),
     (WasmFeatures::SIGN_EXTENSION, "--enable-sign-ext"),
-    (
-        WasmFeatures::SATURATING_FLOAT_TO_INT,
-        "--enable-nontrapping-float-to-int",
-    ),
+    (WasmFeatures::SATURATING_FLOAT_TO_INT, "--enable-nontrapping-float-to-int"),
     (WasmFeatures::SIMD, "--enable-simd"),
     (WasmFeatures::RELAXED_SIMD, "--enable-relaxed-simd"),
     (WasmFeatures::BULK_MEMORY, "--enable-bulk-memory"),
@@ -81,9 +82,7 @@ const PROPOSALS: [(WasmFeatures, &str); 9] = [
     (WasmFeatures::THREADS, "--enable-threads"),
 ];
 
-/// The options for `wasm-opt` that a valid module needs because it does not list its proposals itself.
-///
-/// A proposal is used if the module is not valid without it.
+/// The options that make `wasm-opt` accept the proposals that a valid module uses: those without which it is not valid.
 pub(crate) fn proposals_in_use(wasm: &[u8]) -> Vec<&'static str> {
     let valid = |features| Validator::new_with_features(features).validate_all(wasm).is_ok();
     let mut options: Vec<&'static str> = PROPOSALS
@@ -110,11 +109,8 @@ pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
         ));
     }
     if Parser::is_component(wasm) {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "this is a component, not a core module",
-        )
-        .with_help("lower the core module first, then make the component of it"));
+        return Err(Error::new(ErrorKind::Unsupported, "this is a component, not a core module")
+            .with_help("lower the core module first, then make the component of it"));
     }
     Validator::new_with_features(features()).validate_all(wasm)?;
     Ok(())
@@ -135,6 +131,7 @@ impl<'a> Module<'a> {
             memories: Vec::new(),
             globals: Vec::new(),
             exports: Vec::new(),
+            declared: Vec::new(),
             function_names: BTreeMap::new(),
             global_names: BTreeMap::new(),
             customs: Vec::new(),
@@ -176,25 +173,27 @@ impl<'a> Module<'a> {
                 for global in section {
                     let global = global?;
                     let mut operators = global.init_expr.get_operators_reader();
-                    let initial = match (operators.read()?, operators.read()?) {
-                        (Operator::I32Const { value }, Operator::End) => Some(value),
-                        _ => None,
-                    };
-                    self.globals.push(Global {
-                        ty: global.ty,
-                        imported: false,
-                        initial,
-                    });
+                    let (mut initial, mut function) = (None, None);
+                    match (operators.read()?, operators.read()?) {
+                        (Operator::I32Const { value }, Operator::End) => initial = Some(value),
+                        (Operator::RefFunc { function_index }, _) => function = Some(function_index),
+                        _ => {}
+                    }
+                    self.globals.push(Global { ty: global.ty, imported: false, initial, function });
                 }
             }
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
-                    self.exports.push(Export {
-                        name: export.name,
-                        kind: export.kind,
-                        index: export.index,
-                    });
+                    self.exports.push(Export { name: export.name, kind: export.kind, index: export.index });
+                }
+            }
+            Payload::ElementSection(section) => {
+                for element in section {
+                    let element = element?;
+                    if matches!(element.kind, ElementKind::Declared) {
+                        self.declare(element.items)?;
+                    }
                 }
             }
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
@@ -217,8 +216,7 @@ impl<'a> Module<'a> {
         let (module, name) = (import.module, import.name);
         let kind = match import.ty {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-                self.function_imports
-                    .push(FunctionImport { module, name, ty });
+                self.function_imports.push(FunctionImport { module, name, ty });
                 return;
             }
             TypeRef::Table(ty) => {
@@ -230,16 +228,31 @@ impl<'a> Module<'a> {
                 "memory"
             }
             TypeRef::Global(ty) => {
-                self.globals.push(Global {
-                    ty,
-                    imported: true,
-                    initial: None,
-                });
+                self.globals.push(Global { ty, imported: true, initial: None, function: None });
                 "global"
             }
             TypeRef::Tag(_) => "tag",
         };
         self.other_imports.push(OtherImport { module, name, kind });
+    }
+
+    fn declare(&mut self, items: ElementItems<'a>) -> Result<(), Error> {
+        match items {
+            ElementItems::Functions(functions) => {
+                for function in functions {
+                    self.declared.push(function?);
+                }
+            }
+            ElementItems::Expressions(_, expressions) => {
+                for expression in expressions {
+                    let operator = expression?.get_operators_reader().read()?;
+                    if let Operator::RefFunc { function_index } = operator {
+                        self.declared.push(function_index);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn names(&mut self, subsection: Name<'a>) {
@@ -255,10 +268,7 @@ impl<'a> Module<'a> {
 
     /// The custom section of that name, if there is one.
     pub(crate) fn custom(&self, name: &str) -> Option<&'a [u8]> {
-        self.customs
-            .iter()
-            .find(|(section, _)| *section == name)
-            .map(|(_, data)| *data)
+        self.customs.iter().find(|(section, _)| *section == name).map(|(_, data)| *data)
     }
 
     /// The type of a function, imported or defined.
@@ -276,10 +286,8 @@ impl<'a> Module<'a> {
         if let Some(name) = self.function_names.get(&function) {
             return format!("`{name}`");
         }
-        let exported = self
-            .exports
-            .iter()
-            .find(|export| export.kind == ExternalKind::Func && export.index == function);
+        let exported =
+            self.exports.iter().find(|export| export.kind == ExternalKind::Func && export.index == function);
         match exported {
             Some(export) => format!("`{}`", export.name),
             None => format!("number {function}"),

@@ -49,11 +49,7 @@ const RUNNING: i32 = 2;
 const DISCARDED: i32 = 3;
 
 const fn field(offset: u64) -> MemArg {
-    MemArg {
-        offset,
-        align: 2,
-        memory_index: 0,
-    }
+    MemArg { offset, align: 2, memory_index: 0 }
 }
 
 /// Imports that the asyncify pass replaces.
@@ -67,12 +63,8 @@ pub(crate) struct Asyncify {
 
 impl Asyncify {
     /// Name and number of i32 parameters of each import, in the order of the fields.
-    pub(crate) const IMPORTS: [(&str, usize); 4] = [
-        ("start_unwind", 1),
-        ("stop_unwind", 0),
-        ("start_rewind", 1),
-        ("stop_rewind", 0),
-    ];
+    pub(crate) const IMPORTS: [(&str, usize); 4] =
+        [("start_unwind", 1), ("stop_unwind", 0), ("start_rewind", 1), ("stop_rewind", 0)];
 }
 
 /// The tool's globals: all mutable i32, initially 0, from `first` on.
@@ -395,13 +387,7 @@ impl Runtime {
     pub(crate) fn bracket(&self, import: u32, ty: &FuncType) -> Function {
         let g = self.globals;
         let params = ty.params().len() as u32;
-        let saved = [
-            self.stack_pointer.global,
-            g.current(),
-            g.stack_limit(),
-            g.host_sp(),
-            g.in_host(),
-        ];
+        let saved = [self.stack_pointer.global, g.current(), g.stack_limit(), g.host_sp(), g.in_host()];
         let calls = params + saved.len() as u32;
         let mut function = Function::new([(saved.len() as u32 + 1, ValType::I32)]);
         let mut code = function.instructions();

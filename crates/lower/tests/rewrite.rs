@@ -28,7 +28,7 @@ const INDICES: &str = r#"
     (start $begin)
     (elem (table $tasks) (i32.const 1) func $one $log_sp $entry)
     (elem (table $second) (i32.const 0) funcref (ref.func $two) (ref.func $log_sp))
-    (elem $passive func $three $log)
+    (elem (table $tasks) (i32.const 4) func $three $log)
     (elem declare func $four $log_sp)
     (func $begin (call $log (i32.const 100)))
     (func $one (export "one") (call $log (i32.const 1)))
@@ -42,7 +42,6 @@ const INDICES: &str = r#"
         (call_indirect $tasks (type $none) (i32.const 2))
         (call_indirect $second (type $none) (i32.const 0))
         (call_indirect $second (type $none) (i32.const 1))
-        (table.init $tasks $passive (i32.const 4) (i32.const 0) (i32.const 2))
         (call_indirect $tasks (type $none) (i32.const 4))
         (call_indirect $tasks (param i32) (i32.const 6) (i32.const 5))
         (table.set $tasks (i32.const 6) (ref.func $four))
@@ -82,6 +81,26 @@ fn every_function_index_is_mapped() {
 }
 
 #[test]
+fn functions_that_are_in_no_table_survive_the_optimiser() {
+    let wasm = common::guest(
+        r#"
+        (type $none (func))
+        (table 8 funcref)
+        (global $held funcref (ref.func $one))
+        (export "two" (func $two))
+        (func $one (call $log (i32.const 1)))
+        (func $two (call $log (i32.const 2)))
+        (func (export "go")
+            (table.set (i32.const 6) (global.get $held))
+            (call_indirect (type $none) (i32.const 6))
+            (table.set (i32.const 6) (ref.func $two))
+            (call_indirect (type $none) (i32.const 6)))
+        "#,
+    );
+    assert_eq!(Running::new(&common::lower(&wasm)).go(), [1, 2]);
+}
+
+#[test]
 fn imports_are_bracketed_wherever_they_are_meant() {
     let wasm = common::bare_guest(
         r#"
@@ -92,13 +111,16 @@ fn imports_are_bracketed_wherever_they_are_meant() {
         (global (export "__stack_pointer") (mut i32) (i32.const 65536))
         (table 4 funcref)
         (elem (i32.const 0) func $call)
+        (elem $passive func $call)
         (global $held funcref (ref.func $call))
         (export "call again" (func $call))
         (func (export "nested") (param i32) (call $log (i32.const 1)))
         (func (export "go")
             (call_indirect (param i32) (i32.const 0) (i32.const 0))
             (table.set (i32.const 1) (global.get $held))
-            (call_indirect (param i32) (i32.const 0) (i32.const 1)))
+            (call_indirect (param i32) (i32.const 0) (i32.const 1))
+            (table.init $passive (i32.const 2) (i32.const 0) (i32.const 1))
+            (call_indirect (param i32) (i32.const 0) (i32.const 2)))
         "#,
     );
     let lowered = common::lower(&wasm);
@@ -108,16 +130,13 @@ fn imports_are_bracketed_wherever_they_are_meant() {
         assert_eq!(callers, &[bracket], "only the bracket refers to {import}");
     }
     let mut guest = Running::from_wasm(&lowered.wasm);
-    assert_eq!(guest.go(), [1, 1]);
+    assert_eq!(guest.go(), [1, 1, 1]);
     guest.call::<i32, ()>("call again", 0);
     assert_eq!(guest.trace(), [1]);
 }
 
 fn payloads(wasm: &[u8]) -> Vec<Payload<'_>> {
-    Parser::new(0)
-        .parse_all(wasm)
-        .collect::<Result<_, _>>()
-        .unwrap_or_else(|error| panic!("{error}"))
+    Parser::new(0).parse_all(wasm).collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// For each imported function the names of the functions that refer to it; elements, exports and globals count as users,
@@ -160,8 +179,7 @@ fn users_of_imports(wasm: &[u8]) -> Vec<Vec<String>> {
             }
             Payload::CodeSectionEntry(body) => {
                 for operator in body.get_operators_reader().into_iter().flatten().flatten() {
-                    if let Operator::Call { function_index } | Operator::RefFunc { function_index } =
-                        operator
+                    if let Operator::Call { function_index } | Operator::RefFunc { function_index } = operator
                     {
                         used(function_index, names.get(&next).map_or("?", String::as_str));
                     }
@@ -196,9 +214,7 @@ fn customs(wasm: &[u8]) -> BTreeMap<String, Vec<u8>> {
     payloads(wasm)
         .into_iter()
         .filter_map(|payload| match payload {
-            Payload::CustomSection(section) => {
-                Some((section.name().to_owned(), section.data().to_owned()))
-            }
+            Payload::CustomSection(section) => Some((section.name().to_owned(), section.data().to_owned())),
             _ => None,
         })
         .collect()
@@ -239,16 +255,7 @@ fn names_follow_their_functions() {
     assert_eq!(name_of("one"), "one");
     assert_eq!(name_of("two"), "two");
     assert_eq!(name_of("log again"), "windlass.bracket.env.log");
-    for name in [
-        "begin",
-        "three",
-        "four",
-        "entry",
-        "log",
-        "log_sp",
-        "windlass.run",
-        "windlass.leave",
-    ] {
+    for name in ["begin", "three", "four", "entry", "log", "log_sp", "windlass.run", "windlass.leave"] {
         assert!(names.values().any(|n| n == name), "{name} in {names:?}");
     }
     assert!(!names.values().any(|name| name == "enter_again"));

@@ -235,10 +235,7 @@ fn an_import_runs_on_the_hosts_stack() {
         "#,
     );
     let on_task = 1024 - 16;
-    assert_eq!(
-        guest.go(),
-        [on_task, -32, -32, on_task, -96, -96, -96, on_task, 0]
-    );
+    assert_eq!(guest.go(), [on_task, -32, -32, on_task, -96, -96, -96, on_task, 0]);
 }
 
 #[test]
@@ -323,14 +320,7 @@ fn misuse_traps() {
         (func (export "upside_down")
             (drop (call $prepare (i32.const 66560) (i32.const 65536) (i32.const 0) (i32.const 0))))
     "#;
-    for export in [
-        "switch_outside",
-        "leave_outside",
-        "run_in_task",
-        "run_running",
-        "tiny",
-        "upside_down",
-    ] {
+    for export in ["switch_outside", "leave_outside", "run_in_task", "run_running", "tiny", "upside_down"] {
         let message = Running::guest(GUEST).fails(export);
         assert!(message.contains("unreachable"), "{export}: {message}");
     }

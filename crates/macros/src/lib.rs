@@ -53,10 +53,14 @@ pub fn init(attributes: proc_macro::TokenStream, item: proc_macro::TokenStream) 
             return Err(Error::new(parameter.span(), "an init function takes no parameters"));
         }
         if let ReturnType::Type(_, result) = &function.sig.output {
-            return Err(Error::new(result.span(), "an init function returns nothing; a panic makes `_initialize` fail"));
+            return Err(Error::new(
+                result.span(),
+                "an init function returns nothing; a panic makes `_initialize` fail",
+            ));
         }
         let name = &function.sig.ident;
         Ok(quote! {
+            const _: fn() = #name;
             #[cfg(target_arch = "wasm32")]
             const _: () = {
                 extern "C" fn register() {
@@ -80,7 +84,8 @@ fn expand(
         Ok(function) => function,
         Err(_) => {
             let item = TokenStream::from(item);
-            let error = Error::new(Span::call_site(), "this attribute belongs on a function").into_compile_error();
+            let error =
+                Error::new(Span::call_site(), "this attribute belongs on a function").into_compile_error();
             return quote!(#item #error).into();
         }
     };
@@ -103,7 +108,12 @@ fn export_name(attributes: TokenStream, function: &ItemFn) -> Result<LitStr, Err
     syn::parse::Parser::parse2(parser, attributes)?;
     let name = name.ok_or_else(|| Error::new(Span::call_site(), "expected `name = \"...\"`"))?;
     let text = name.value();
-    if text.is_empty() || text.contains('\0') || text.starts_with("windlass") || text == "_initialize" || text == "memory" {
+    if text.is_empty()
+        || text.contains('\0')
+        || text.starts_with("windlass")
+        || text == "_initialize"
+        || text == "memory"
+    {
         return Err(Error::new(
             name.span(),
             "an export's name is not empty, has no zero byte, does not begin with `windlass`, and is not `_initialize` or `memory`",
@@ -124,7 +134,9 @@ fn plain_function(function: &ItemFn, attribute: &str) -> Result<(), Error> {
         signature.variadic.as_ref().map(|token| (token.span(), "variadic"))
     };
     match wrong {
-        Some((span, what)) => Err(Error::new(span, format!("a function with `{attribute}` cannot be {what}"))),
+        Some((span, what)) => {
+            Err(Error::new(span, format!("a function with `{attribute}` cannot be {what}")))
+        }
         None => Ok(()),
     }
 }
@@ -135,7 +147,9 @@ fn export_entries(name: &LitStr, function: &ItemFn) -> Result<TokenStream, Error
     let mut types: Vec<&Type> = Vec::new();
     for parameter in &function.sig.inputs {
         match parameter {
-            FnArg::Typed(typed) if matches!(&*typed.pat, Pat::Ident(_) | Pat::Wild(_)) => types.push(&typed.ty),
+            FnArg::Typed(typed) if matches!(&*typed.pat, Pat::Ident(_) | Pat::Wild(_)) => {
+                types.push(&typed.ty)
+            }
             FnArg::Typed(typed) => {
                 return Err(Error::new(typed.pat.span(), "a parameter of an export is a plain name"));
             }
@@ -164,7 +178,8 @@ fn export_entries(name: &LitStr, function: &ItemFn) -> Result<TokenStream, Error
     let checks = types.iter().map(|type_| {
         quote_spanned!(type_.span()=> { fn parameter<T: #private::Value>() {} let _ = parameter::<#type_>; })
     });
-    let check_result = quote_spanned!(result.span()=> { fn result<T: #private::Output>() {} let _ = result::<#result>; });
+    let check_result =
+        quote_spanned!(result.span()=> { fn result<T: #private::Output>() {} let _ = result::<#result>; });
     let text = name.value();
     let bytes = text.bytes().map(|byte| LitByte::new(byte, name.span()));
     let length = text.len() + 1 + types.len() + 3;
@@ -172,6 +187,8 @@ fn export_entries(name: &LitStr, function: &ItemFn) -> Result<TokenStream, Error
         const _: () = {
             #(#checks)*
             #check_result
+            // Used on every target, whoever else calls it.
+            let _ = #ident;
         };
         #[cfg(target_arch = "wasm32")]
         const _: () = {

@@ -16,6 +16,8 @@ use windlass::{Duration, OnceLocal, log, sleep, spawn, yield_now};
 struct Shared {
     questions: Sender<i32>,
     answers: Receiver<i32>,
+    /// Nobody sends into it.
+    nobody: (Sender<i32>, Receiver<i32>),
     ticking: Cell<bool>,
 }
 
@@ -32,7 +34,10 @@ fn shared() -> &'static Shared {
 fn init() {
     let (questions, inbox) = channel::rendezvous();
     let (outbox, answers) = channel::rendezvous();
-    if SHARED.set(Shared { questions, answers, ticking: Cell::new(true) }).is_err() {
+    if SHARED
+        .set(Shared { questions, answers, nobody: channel::rendezvous(), ticking: Cell::new(true) })
+        .is_err()
+    {
         unreachable!("init runs once");
     }
     let builder = windlass::Builder::new().name("ticker");
@@ -118,7 +123,7 @@ fn spawn_and_return() {
 /// Waits for an answer to a question that nobody was asked.
 #[windlass::export]
 fn ask_nobody() -> i32 {
-    shared().answers.recv().unwrap_or(-1)
+    shared().nobody.1.recv().unwrap_or(-1)
 }
 
 #[windlass::export]

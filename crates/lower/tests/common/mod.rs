@@ -1,14 +1,9 @@
 //! Guests written by hand, lowered and run in wasmi, with what they did as a trace.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test file uses its own part of the support"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the support")]
 
 use wasmi::{
-    AsContextMut, Caller, Engine, Error, Instance, Linker, Module, Store, TypedFunc, WasmParams,
-    WasmResults,
+    AsContextMut, Caller, Engine, Error, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults,
 };
 use windlass_lower::{Lowered, Optimize, Options};
 
@@ -100,9 +95,8 @@ impl Running {
         let mut store = Store::new(&engine, Vec::new());
         let mut linker = Linker::new(&engine);
         define(&mut linker).unwrap_or_else(|error| panic!("{error}"));
-        let instance = linker
-            .instantiate_and_start(&mut store, &module)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let instance =
+            linker.instantiate_and_start(&mut store, &module).unwrap_or_else(|error| panic!("{error}"));
         Running { store, instance }
     }
 
@@ -112,9 +106,7 @@ impl Running {
     }
 
     fn function<P: WasmParams, R: WasmResults>(&self, name: &str) -> TypedFunc<P, R> {
-        self.instance
-            .get_typed_func(&self.store, name)
-            .unwrap_or_else(|error| panic!("{name}: {error}"))
+        self.instance.get_typed_func(&self.store, name).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     pub fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> R {
@@ -172,14 +164,10 @@ fn define(linker: &mut Linker<Vec<i32>>) -> Result<(), Error> {
     })?;
     linker.func_wrap("env", "log_sp", log_sp)?;
     linker.func_wrap("__wbindgen_placeholder__", "__wbindgen_describe", log_sp)?;
-    linker.func_wrap("env", "call", |mut caller: Host<'_>, argument: i32| {
-        nested(&mut caller, argument)
-    })?;
+    linker.func_wrap("env", "call", |mut caller: Host<'_>, argument: i32| nested(&mut caller, argument))?;
     linker.func_wrap("env", "try_call", |mut caller: Host<'_>, argument: i32| {
         i32::from(nested(&mut caller, argument).is_err())
     })?;
-    linker.func_wrap("env", "throw", || -> Result<(), Error> {
-        Err(Error::new("thrown by the host"))
-    })?;
+    linker.func_wrap("env", "throw", || -> Result<(), Error> { Err(Error::new("thrown by the host")) })?;
     Ok(())
 }
