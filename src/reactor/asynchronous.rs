@@ -4,9 +4,9 @@
 //! asynchronous call is pending or [`set_background`] asked for it.
 #![allow(unsafe_code, reason = "the table of calls does not know their types")]
 
-use super::call::{drive, failure, gate, spawn_call, state};
+use super::call::{drive, gate, spawn_call, state};
 use super::state::AsyncCall;
-use crate::dispatcher::{Goal, Stop};
+use crate::dispatcher::Goal;
 use crate::error::RunError;
 use crate::runtime;
 use crate::spawn::JoinHandle;
@@ -160,7 +160,7 @@ where
 pub(super) fn poll_inside(id: u32) -> Result<Progress, RunError> {
     state().check()?;
     let goal = Goal { budget: Some(BUDGET), poll: true, deadline: None };
-    let stop = if id == 0 {
+    let progress = if id == 0 {
         // The host's timer has fired, or the host polls of its own accord; both ways the next request is a new one.
         state().armed = None;
         drive("windlass_poll", None, goal)
@@ -172,18 +172,10 @@ pub(super) fn poll_inside(id: u32) -> Result<Progress, RunError> {
         };
         drive(name, Some(task), Goal { deadline, ..goal })
     };
-    let progress = match stop {
-        Err(error) => Err(error),
-        Ok(Stop::Done) => Ok(Progress::Done),
-        Ok(Stop::Idle) => Ok(Progress::Waiting),
-        Ok(Stop::Budget) => Ok(Progress::Runnable),
-        Ok(stop) => {
-            let error = failure(stop);
-            // Detaches the task; a late result is dropped.
-            drop(remove(id));
-            Err(error)
-        }
-    };
+    if matches!(progress, Err(RunError::TimedOut { .. } | RunError::Exited(_))) {
+        // Detaches the task; a late result is dropped.
+        drop(remove(id));
+    }
     arm();
     progress
 }

@@ -3,10 +3,12 @@
 //! The call's closure, arguments and result live with its task, nothing with the caller's stack: a call that fails leaves a detached
 //! task whose late result is dropped.
 
+use super::asynchronous::Progress;
 use super::state::{Phase, State};
 use crate::dispatcher::{self, Goal, Stop};
 use crate::error::{RunError, SpawnErrorKind};
 use crate::runtime;
+use crate::scheduler::MAX_NESTING;
 use crate::spawn::{Builder, JoinHandle};
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -91,15 +93,17 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
+    // A call that is refused must leave nothing behind, so this comes before its task.
+    if runtime::with(|scheduler| scheduler.loops().len() >= MAX_NESTING) {
+        return Err(RunError::NestedTooDeep);
+    }
     let handle = spawn_call(name, f)?;
     let stop = drive(name, Some(handle.id()), Goal { deadline, ..Goal::default() });
     super::asynchronous::arm();
-    match stop? {
-        Stop::Done => match handle.try_take() {
-            Ok(result) => result.map_err(RunError::Panicked),
-            Err(_) => unreachable!("the host loop said that the task has finished"),
-        },
-        stop => Err(failure(stop)),
+    stop?;
+    match handle.try_take() {
+        Ok(result) => result.map_err(RunError::Panicked),
+        Err(_) => unreachable!("the host loop said that the task has finished"),
     }
 }
 
@@ -117,26 +121,25 @@ where
     })
 }
 
-/// Opens a host loop, drives it, and closes it.
-pub(super) fn drive(name: &'static str, task: Option<TaskId>, goal: Goal) -> Result<Stop, RunError> {
+/// Opens a host loop, drives it, and closes it. Returns how far a poll got; `Progress::Done` is all that a call gets.
+pub(super) fn drive(name: &'static str, task: Option<TaskId>, goal: Goal) -> Result<Progress, RunError> {
     runtime::with(|scheduler| scheduler.open_loop(name, task)).ok_or(RunError::NestedTooDeep)?;
     let stop = dispatcher::drive(goal);
+    // While the loop is open, so that the report shows the calling task where it is: in a host call.
+    let progress = match stop {
+        Stop::Done => Ok(Progress::Done),
+        Stop::Idle => Ok(Progress::Waiting),
+        Stop::Budget => Ok(Progress::Runnable),
+        Stop::Deadlock => Err(RunError::Deadlock { report: dispatcher::report() }),
+        Stop::WouldWait => Err(RunError::WouldWait { report: dispatcher::report() }),
+        Stop::TimedOut => Err(RunError::TimedOut { report: dispatcher::report() }),
+        Stop::Ended(code) => {
+            state().ended = Some(code);
+            Err(RunError::Exited(code))
+        }
+    };
     runtime::with(|scheduler| scheduler.close_loop());
-    if let Stop::Ended(code) = stop {
-        state().ended = Some(code);
-    }
-    Ok(stop)
-}
-
-/// The error of a host loop that did not get what it waited for.
-pub(super) fn failure(stop: Stop) -> RunError {
-    let report = dispatcher::report();
-    match stop {
-        Stop::Ended(code) => RunError::Exited(code),
-        Stop::Deadlock => RunError::Deadlock { report },
-        Stop::TimedOut => RunError::TimedOut { report },
-        Stop::WouldWait | Stop::Done | Stop::Idle | Stop::Budget => RunError::WouldWait { report },
-    }
+    progress
 }
 
 /// The name of the innermost call in progress.

@@ -1,6 +1,8 @@
-//! `lint`: formatting, clippy on every target and feature set, documentation, packaging.
+//! `lint`: formatting, clippy on every target and feature set, documentation, packaging. One complaint does not keep
+//! the next from being found.
 
 use std::process::Command;
+use std::time::Instant;
 
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process;
@@ -9,13 +11,13 @@ use cargo_windlass::toolchain::{Library, Toolchain};
 use crate::workspace::Workspace;
 use crate::{doc, fmt, no_arguments, package, setup};
 
-/// The feature sets of `windlass` beside the default one, on this machine.
+/// The feature sets of `windlass` on this machine. `std,scheduler` is the default one.
 const NATIVE_FEATURES: &[&str] = &["", "alloc", "scheduler", "std", "std,scheduler"];
 
 /// And on wasm32.
 const WASM_FEATURES: &[&str] = &["", "alloc", "scheduler", "scheduler,dlmalloc,panic-handler"];
 
-/// Packages that are built for wasm32, besides `windlass`.
+/// Packages that are built for wasm32, with their default features.
 const GUESTS: &[&str] = &["arch", "examples/reactor", "tests/guest"];
 
 /// Tests that are built for wasm32, outside the workspace.
@@ -23,48 +25,94 @@ const BINDGEN: &str = "tests/bindgen";
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     no_arguments(args)?;
-    step("formatting");
-    fmt::format(workspace, true)?;
-
-    process::ask(workspace.cargo("clippy").arg("--version"))
-        .ok_or_else(|| Error::new("clippy is missing; install it with\n  rustup component add clippy"))?;
-    step("clippy, this machine");
-    clippy(workspace.cargo("clippy").args(["--workspace", "--all-targets"]))?;
-    for features in NATIVE_FEATURES {
-        step(&format!("clippy, this machine, windlass with features `{features}`"));
-        let mut command = workspace.cargo("clippy");
-        clippy(command.args(["--package", "windlass"]).args(only(features)))?;
+    let mut lint = Lint::default();
+    lint.step("formatting", || fmt::format(workspace, true));
+    native(workspace, &mut lint);
+    let toolchain = lint.step("setup", || {
+        let toolchain = setup::wasm32()?;
+        setup::clippy(&toolchain)?;
+        Ok(toolchain)
+    });
+    if let Some(toolchain) = toolchain {
+        wasm32(workspace, &toolchain, &mut lint);
     }
-    step("clippy, threads backend");
-    let mut threads = workspace.threads("clippy");
-    clippy(threads.args(["--package", "windlass", "--package", "windlass-arch", "--all-targets"]))?;
-
-    let toolchain = setup::wasm32()?;
-    setup::clippy(&toolchain)?;
-    wasm32(workspace, &toolchain)?;
-
-    step("documentation");
-    doc::command(workspace, &[])?;
-    step("packages");
-    package::check(workspace)
+    lint.step("documentation", || doc::command(workspace, &[]));
+    lint.step("packages", || package::check(workspace));
+    lint.close()
 }
 
-fn wasm32(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+fn native(workspace: &Workspace, lint: &mut Lint) {
+    let present = lint.step("clippy", || {
+        process::ask(workspace.cargo("clippy").arg("--version"))
+            .ok_or_else(|| Error::new("clippy is missing; install it with\n  rustup component add clippy"))
+    });
+    if present.is_none() {
+        return;
+    }
+    lint.step("clippy, everything", || {
+        clippy(workspace.cargo("clippy").args(["--workspace", "--all-targets"]))
+    });
+    lint.step("clippy, threads backend", || {
+        let mut threads = workspace.threads("clippy");
+        clippy(threads.args(["--package", "windlass", "--package", "windlass-arch", "--all-targets"]))
+    });
+    for features in NATIVE_FEATURES {
+        lint.step(&format!("clippy, windlass with features `{features}`"), || {
+            let mut command = workspace.cargo("clippy");
+            clippy(command.args(["--package", "windlass"]).args(only(features)))
+        });
+    }
+}
+
+fn wasm32(workspace: &Workspace, toolchain: &Toolchain, lint: &mut Lint) {
     let cargo = |dir| toolchain.cargo("clippy", Library::Alloc, &workspace.path(dir));
     for features in WASM_FEATURES {
-        step(&format!("clippy, wasm32, windlass with features `{features}`"));
-        clippy(cargo("")?.args(only(features)))?;
+        lint.step(&format!("clippy, wasm32, windlass with features `{features}`"), || {
+            clippy(cargo("")?.args(only(features)))
+        });
     }
     for dir in GUESTS {
-        step(&format!("clippy, wasm32, {dir}"));
-        clippy(&mut cargo(dir)?)?;
+        lint.step(&format!("clippy, wasm32, {dir}"), || clippy(&mut cargo(dir)?));
     }
-    step(&format!("clippy, wasm32, {BINDGEN}"));
-    clippy(cargo(BINDGEN)?.arg("--tests"))
+    lint.step("clippy, wasm32, arch's conformance guest", || {
+        clippy(cargo("arch")?.args(["--example", "conformance-guest"]))
+    });
+    lint.step(&format!("clippy, wasm32, {BINDGEN}"), || {
+        let mut command = cargo(BINDGEN)?;
+        command.env("CARGO_TARGET_DIR", toolchain.target_dir(workspace.target()));
+        clippy(command.arg("--tests"))
+    });
 }
 
-fn step(name: &str) {
-    eprintln!("== {name}");
+/// The steps so far.
+#[derive(Default)]
+struct Lint {
+    failed: Vec<String>,
+}
+
+impl Lint {
+    fn step<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+        eprintln!("== {name}");
+        let start = Instant::now();
+        match step() {
+            Ok(value) => {
+                eprintln!("-- {name}: ok, {:.1} s", start.elapsed().as_secs_f64());
+                Some(value)
+            }
+            Err(error) => {
+                eprintln!("-- {name}: failed\n{error}");
+                self.failed.push(name.to_owned());
+                None
+            }
+        }
+    }
+
+    fn close(self) -> Result<()> {
+        if self.failed.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(format!("these steps of lint failed:\n  {}", self.failed.join("\n  "))))
+    }
 }
 
 fn clippy(command: &mut Command) -> Result<()> {

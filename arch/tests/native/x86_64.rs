@@ -1,8 +1,9 @@
 //! x86-64: registers and control words, checked from assembly so that the compiler's own clobbers cannot hide a mistake.
 
 use core::arch::{asm, naked_asm};
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::hint::black_box;
+use std::collections::BTreeSet;
 
 use windlass_arch::{Context, native};
 
@@ -90,31 +91,50 @@ unsafe extern "sysv64" fn hop_by_on_host(_: *mut Hop) {
     unsafe { native::on_host(scratch, core::ptr::null_mut()) }
 }
 
-#[track_caller]
-fn check(seed: u64, f: unsafe extern "sysv64" fn(*mut Hop), save: &Cell<Context>, to: &Cell<Context>) {
-    let set: Saved = core::array::from_fn(|i| (seed << 32) | (0x1111 * (i as u64 + 1)));
-    let mut got: Saved = [0; 6];
-    let mut hop = Hop { save, to };
-    // SAFETY: the callees keep the ABI, or that is what fails here.
-    unsafe { with_registers(&raw const set, &raw mut got, f, &raw mut hop) };
-    for (name, (set, got)) in NAMES.iter().zip(black_box(set).iter().zip(black_box(got))) {
-        assert_eq!(*set, got, "{name} after a hop: {set:#x} before, {got:#x} after");
+/// Registers that a hop did not bring back. They are told on the host's stack: a panic in an entry aborts without a word.
+#[derive(Default)]
+struct Lost(RefCell<BTreeSet<&'static str>>);
+
+impl Lost {
+    fn note(
+        &self,
+        seed: u64,
+        f: unsafe extern "sysv64" fn(*mut Hop),
+        save: &Cell<Context>,
+        to: &Cell<Context>,
+    ) {
+        let set: Saved = core::array::from_fn(|i| (seed << 32) | (0x1111 * (i as u64 + 1)));
+        let mut got: Saved = [0; 6];
+        let mut hop = Hop { save, to };
+        // SAFETY: the callees keep the ABI, or that is what fails here.
+        unsafe { with_registers(&raw const set, &raw mut got, f, &raw mut hop) };
+        let pairs = black_box(set).into_iter().zip(black_box(got));
+        let lost = NAMES.iter().zip(pairs).filter(|(_, (set, got))| set != got).map(|(name, _)| *name);
+        self.0.borrow_mut().extend(lost);
+    }
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        let lost = self.0.borrow();
+        assert!(lost.is_empty() || std::thread::panicking(), "registers lost in a hop: {lost:?}");
     }
 }
 
 #[test]
 fn callee_saved_registers_survive_a_switch() {
     with_room(|room| {
+        let lost = Lost::default();
         let (a, b) = (nobody(), nobody());
         let first = room.prepare::<Backend, _>(|| {
             for round in 0..10 {
-                check(0xa0 + round, hop_by_switch, &a, &b);
+                lost.note(0xa0 + round, hop_by_switch, &a, &b);
             }
             b.get()
         });
         b.set(room.prepare::<Backend, _>(|| {
             for round in 0..10 {
-                check(0xb0 + round, hop_by_switch, &b, &a);
+                lost.note(0xb0 + round, hop_by_switch, &b, &a);
             }
             Context::HOST
         }));
@@ -125,16 +145,17 @@ fn callee_saved_registers_survive_a_switch() {
 #[test]
 fn callee_saved_registers_survive_run_and_leave() {
     with_room(|room| {
+        let lost = Lost::default();
         let task = nobody();
         let rounds = Cell::new(0);
         task.set(room.prepare::<Backend, _>(|| {
             loop {
                 rounds.set(rounds.get() + 1);
-                check(0xc0 + rounds.get(), hop_by_leave, &task, &task);
+                lost.note(0xc0 + rounds.get(), hop_by_leave, &task, &task);
             }
         }));
         for round in 0..10 {
-            check(0xd0 + round, hop_by_run, &task, &task);
+            lost.note(0xd0 + round, hop_by_run, &task, &task);
         }
         assert_eq!(rounds.get(), 10);
     });
@@ -143,8 +164,9 @@ fn callee_saved_registers_survive_run_and_leave() {
 #[test]
 fn callee_saved_registers_survive_on_host() {
     with_room(|room| {
+        let lost = Lost::default();
         run::<Backend>(room.prepare::<Backend, _>(|| {
-            check(0xe0, hop_by_on_host, &nobody(), &nobody());
+            lost.note(0xe0, hop_by_on_host, &nobody(), &nobody());
             Context::HOST
         }));
     });
@@ -210,13 +232,14 @@ fn an_entry_begins_as_after_a_call() {
         Context::HOST
     }
     with_room(|room| {
+        let lost = Lost::default();
         let (limit, base) = room.stack();
         let mut seen = [0, 0, 0, end as *const () as usize];
         // SAFETY: the stack is the room's, and `seen` outlives the context.
         let task = unsafe { native::prepare(limit, base, entry, (&raw mut seen).cast()) };
         // In a nested run, where nothing that rbp may hold is zero by chance, nor a frame of the new stack.
         run::<Backend>(room.prepare::<Backend, _>(|| {
-            check(0xf0, hop_by_run, &nobody(), &Cell::new(task));
+            lost.note(0xf0, hop_by_run, &nobody(), &Cell::new(task));
             Context::HOST
         }));
         let [rsp, rbp, flags, _] = black_box(seen);

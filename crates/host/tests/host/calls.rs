@@ -1,8 +1,16 @@
 //! Synchronous calls: values, and each error of the door.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+    thread,
+    time::Duration,
+};
 
-use crate::fake::{bytes, error, fake, from_wat, load, nested, reactor};
+use crate::fake::{bytes, compile, error, fake, from_wat, load, nested, reactor};
 use windlass_host::{Caller, Error, Limits, Reactor, Result, Type, Value};
 
 #[test]
@@ -118,8 +126,6 @@ fn calls_before_and_a_second_initialize_are_refused() {
 
 #[test]
 fn an_initialize_that_fails_leaves_the_reactor_uninitialised() {
-    let trace = crate::fake::Trace::default();
-    drop(trace);
     let mut reactor = Reactor::builder()
         .import("env", "trace", |_: &mut Caller<'_>, _: i32| ())
         .import("env", "init", |_: &mut Caller<'_>| 5)
@@ -340,12 +346,12 @@ fn a_closed_reactor_refuses_with_the_report() {
 #[test]
 fn memory_tasks_and_fuel_are_limited() {
     let limits = Limits::default().memory(3 << 16).tasks(1).fuel(100_000);
-    let mut reactor = load(fake().builder.import("env", "call_outside", nested).limits(limits));
+    let mut reactor = compile(fake().builder.import("env", "call_outside", nested).limits(limits));
     assert_eq!(reactor.call::<_, i32>("tasks_limit", ()).expect("a limit"), 1);
     assert_eq!(reactor.call::<_, i32>("grow", 2).expect("grow"), 1);
     assert_eq!(reactor.call::<_, i32>("grow", 1).expect("grow"), -1);
     // Each call has its own fuel.
-    for _ in 0..10_000 {
+    for _ in 0..1_000 {
         reactor.call::<_, i32>("add", (3, 5)).expect("add");
     }
     let error = error(reactor.call::<_, ()>("spin", ()));
@@ -359,36 +365,32 @@ fn memory_tasks_and_fuel_are_limited() {
 #[test]
 fn an_interruption_ends_a_loop_and_a_sleep_but_no_later_call() {
     let limits = Limits::default().interruptible(true);
-    let mut reactor = load(fake().builder.import("env", "call_outside", nested).limits(limits.clone()));
+    let mut reactor = compile(fake().builder.import("env", "call_outside", nested).limits(limits.clone()));
     let handle = reactor.interrupt_handle().expect("it is interruptible");
     // Nothing runs: nothing happens.
     handle.interrupt();
     assert_eq!(reactor.call::<_, i32>("add", (3, 5)).expect("add"), 8);
-    let (started, waits) = std::sync::mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let _ = waits.recv();
-        // The call may not have begun yet, and an interruption before it is lost.
-        while std::sync::Arc::strong_count(&std::sync::Arc::new(())) > 0 {
+    let over = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&over);
+    // Again and again, as an interruption before the call is lost.
+    let thread = thread::spawn(move || {
+        while !seen.load(Ordering::SeqCst) {
             handle.interrupt();
-            if waits.try_recv() == Err(std::sync::mpsc::TryRecvError::Disconnected) {
-                return;
-            }
-            std::thread::yield_now();
+            thread::yield_now();
         }
     });
-    started.send(()).expect("the thread listens");
     assert!(matches!(reactor.call::<_, ()>("spin", ()), Err(Error::Interrupted { call }) if call == "spin"));
-    drop(started);
+    over.store(true, Ordering::SeqCst);
     thread.join().expect("the thread ends");
     assert!(matches!(reactor.call::<_, i32>("add", (3, 5)), Err(Error::Poisoned { by, .. }) if by == "spin"));
 
     // A sleep is sliced; the clock itself interrupts in the second slice.
     let fake = fake();
     let builder = fake.builder.import("env", "call_outside", nested).limits(limits).may_block(true);
-    let mut reactor = load(builder);
+    let mut reactor = compile(builder);
     let handle = reactor.interrupt_handle().expect("it is interruptible");
     let mut alarm = windlass_host::Clock::alarm(&fake.clock);
-    alarm.set(150_000_000, std::task::Waker::from(std::sync::Arc::new(Interrupts(handle))));
+    alarm.set(150_000_000, Waker::from(Arc::new(Interrupts(handle))));
     assert!(matches!(reactor.call::<_, ()>("nap", 1_000_000_000u64), Err(Error::Interrupted { .. })));
     assert_eq!(fake.clock.slept(), [100_000_000, 200_000_000]);
     assert_eq!(fake.trace.take(), [4000]);
@@ -396,8 +398,8 @@ fn an_interruption_ends_a_loop_and_a_sleep_but_no_later_call() {
 
 struct Interrupts(windlass_host::InterruptHandle);
 
-impl std::task::Wake for Interrupts {
-    fn wake(self: std::sync::Arc<Self>) {
+impl Wake for Interrupts {
+    fn wake(self: Arc<Self>) {
         self.0.interrupt();
     }
 }

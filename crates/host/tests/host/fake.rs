@@ -1,6 +1,6 @@
 //! The guest made by hand, `tests/node/fake.wat`, with its imports and a clock that stands still.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use windlass_host::{Builder, Caller, Error, Image, Limits, MockClock, Reactor, Result};
 
@@ -47,9 +47,20 @@ pub(crate) fn nested(caller: &mut Caller<'_>, a: i32, b: i32) -> Result<i32> {
     caller.call("add", (a, b))
 }
 
-/// Initialised, with `call_outside` as given.
+/// Initialised, with `call_outside` as given and no limits that concern the compiler.
 pub(crate) fn load(builder: Builder<()>) -> Reactor {
-    let mut reactor = builder.from_bytes(&bytes()).expect("the fake guest loads");
+    static IMAGE: OnceLock<Image> = OnceLock::new();
+    let image = IMAGE.get_or_init(|| image(&Limits::default()));
+    initialise(builder.instantiate(image))
+}
+
+/// Initialised, compiled for the builder's own limits.
+pub(crate) fn compile(builder: Builder<()>) -> Reactor {
+    initialise(builder.from_bytes(&bytes()))
+}
+
+fn initialise(reactor: Result<Reactor>) -> Reactor {
+    let mut reactor = reactor.expect("the fake guest loads");
     reactor.initialize().expect("the fake guest initialises");
     reactor
 }

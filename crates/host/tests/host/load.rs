@@ -113,7 +113,7 @@ fn a_section_that_contradicts_the_export_is_refused() {
 #[test]
 fn one_image_makes_many_instances_that_share_nothing() {
     let image = image(&Limits::default());
-    let mut make = || {
+    let make = || {
         let builder = fake().builder.import("env", "call_outside", nested);
         builder.instantiate(&image).expect("it instantiates")
     };
