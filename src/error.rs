@@ -19,6 +19,7 @@ impl fmt::Display for Cancelled {
 impl core::error::Error for Cancelled {}
 
 /// Why a task could not be spawned; holds the closure, which has not run.
+#[cfg(feature = "scheduler")]
 #[non_exhaustive]
 pub struct SpawnError<F> {
     /// What was missing.
@@ -28,6 +29,7 @@ pub struct SpawnError<F> {
 }
 
 /// What a [`SpawnError`] is about.
+#[cfg(feature = "scheduler")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SpawnErrorKind {
@@ -48,6 +50,7 @@ pub enum SpawnErrorKind {
     Ended,
 }
 
+#[cfg(feature = "scheduler")]
 impl fmt::Display for SpawnErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -67,21 +70,25 @@ impl fmt::Display for SpawnErrorKind {
     }
 }
 
+#[cfg(feature = "scheduler")]
 impl<F> fmt::Debug for SpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpawnError").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
+#[cfg(feature = "scheduler")]
 impl<F> fmt::Display for SpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot spawn: {}", self.kind)
     }
 }
 
+#[cfg(feature = "scheduler")]
 impl<F> core::error::Error for SpawnError<F> {}
 
 /// Why [`JoinHandle::join`](crate::JoinHandle::join) has no result.
+#[cfg(feature = "scheduler")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -95,6 +102,7 @@ pub enum JoinError {
     NoRuntime,
 }
 
+#[cfg(feature = "scheduler")]
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,6 +114,7 @@ impl fmt::Display for JoinError {
     }
 }
 
+#[cfg(feature = "scheduler")]
 impl core::error::Error for JoinError {}
 
 /// What a task panicked with.
@@ -180,6 +189,7 @@ pub enum RunError {
     /// The module had ended with this code before the call.
     Ended(i32),
     /// The task could not be spawned.
+    #[cfg(feature = "scheduler")]
     Spawn(SpawnErrorKind),
     /// More than 64 calls are nested in each other.
     NestedTooDeep,
@@ -211,6 +221,7 @@ impl fmt::Display for RunError {
             RunError::Panicked(panic) => write!(f, "the call's task panicked: {panic}"),
             RunError::Exited(code) => write!(f, "the module has ended with exit code {code}"),
             RunError::Ended(code) => write!(f, "the module ended before, with exit code {code}"),
+            #[cfg(feature = "scheduler")]
             RunError::Spawn(kind) => write!(f, "cannot spawn the call's task: {kind}"),
             RunError::NestedTooDeep => f.write_str("more than 64 calls are nested in each other"),
             RunError::NotInitialised => f.write_str("not initialised: call `_initialize` first"),

@@ -82,9 +82,9 @@ pub mod sync;
 pub use current::{Task, current, exit, park, park_timeout, sleep, sleep_until, try_current, yield_now};
 #[cfg(not(feature = "scheduler"))]
 pub use direct::{sleep, sleep_until};
-pub use error::{Cancelled, Panic, RunError, SpawnErrorKind};
+pub use error::{Cancelled, Panic, RunError};
 #[cfg(feature = "scheduler")]
-pub use error::{JoinError, SpawnError};
+pub use error::{JoinError, SpawnError, SpawnErrorKind};
 #[cfg(feature = "scheduler")]
 pub use inbox::Unparker;
 #[doc(hidden)]

@@ -127,7 +127,7 @@ fn rule_02_a_call_before_initialize_is_refused() {
 fn rule_02_a_call_after_exit_is_refused_with_its_code() {
     mock();
     ready();
-    let error = reactor::call("quit", || windlass::exit(3)).map(|()| ()).expect_err("the module ended");
+    let error = reactor::call("quit", || windlass::exit(3)).expect_err("the module ended");
     assert!(matches!(error, RunError::Exited(3)));
     assert!(matches!(reactor::call("add", || 1), Err(RunError::Ended(3))));
     assert!(matches!(reactor::start("add", || 1), Err(RunError::Ended(3))));

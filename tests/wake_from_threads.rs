@@ -64,7 +64,7 @@ fn without_anybody_who_could_wake_it_a_parked_task_is_a_deadlock() {
     let error = try_run(|| {
         let unparker = current().unparker().expect("alive");
         drop(unparker);
-        park().map(|()| ())
+        park()
     })
     .map(|result| result.is_ok());
     assert!(matches!(error, Err(RunError::Deadlock { .. })));

@@ -59,14 +59,17 @@ pub(super) fn state() -> RefMut<'static, State> {
     runtime::current().reactor.borrow_mut()
 }
 
-/// Ends the call because it would have to wait.
-#[cfg(target_arch = "wasm32")]
+/// Ends the innermost call because it would have to wait; an init that does has failed.
 pub(crate) fn would_block() -> ! {
-    super::exports::would_block()
-}
-
-/// Ends the call because it would have to wait.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn would_block() -> ! {
+    {
+        let mut state = state();
+        state.open.pop();
+        if state.open.is_empty() && state.phase == Phase::Initialising {
+            state.phase = Phase::Failed;
+        }
+    }
+    #[cfg(target_arch = "wasm32")]
+    super::exports::fail(&RunError::WouldBlock);
+    #[cfg(not(target_arch = "wasm32"))]
     panic!("windlass: {}", RunError::WouldBlock)
 }

@@ -35,8 +35,14 @@ fn record(code: i32, report: impl fmt::Display) {
     }
 }
 
+/// The code says what happened; the report is what it does not say: the list of tasks, or the whole message.
 fn record_error(error: &RunError) {
-    record(code(error), error);
+    match error {
+        RunError::Deadlock { report } | RunError::WouldWait { report } | RunError::TimedOut { report } => {
+            record(code(error), report);
+        }
+        _ => record(code(error), error),
+    }
 }
 
 fn trap() -> ! {
@@ -186,19 +192,14 @@ fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
 fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
     match body() {
         Ok(value) => value,
-        Err(error) => {
-            record_error(&error);
-            drop(error);
-            trap()
-        }
+        Err(error) => fail(&error),
     }
 }
 
-/// Without a scheduler the call that would wait ends here; its frames are given up.
+/// Records the error and gives the call's frames up.
 #[cfg(not(feature = "scheduler"))]
-pub(super) fn would_block() -> ! {
-    state().open.pop();
-    record_error(&RunError::WouldBlock);
+pub(super) fn fail(error: &RunError) -> ! {
+    record_error(error);
     trap()
 }
 

@@ -121,6 +121,7 @@ pub(super) fn code(error: &RunError) -> i32 {
         RunError::Panicked(_) => 8,
         RunError::Exited(_) => 9,
         RunError::NestedTooDeep => 10,
+        #[cfg(feature = "scheduler")]
         RunError::Spawn(_) => 11,
         RunError::NoSuchCall => 12,
         RunError::WouldBlock => 14,

@@ -268,8 +268,8 @@ impl<'a> Emitter<'a> {
 
 /// Functions whose references are taken, in code or by a global, and that need be in no table.
 ///
-/// The optimiser of wasm-opt 108 takes such a function for one that is never called and empties it, although code may put
-/// the reference into a table. It keeps what is in a passive segment.
+/// The optimiser of wasm-opt 108 takes such a function for one that is never called and empties it, although code may
+/// put the reference into a table. It keeps what is in a passive segment.
 fn referenced_functions(module: &Module<'_>) -> Vec<u32> {
     let mut functions: Vec<u32> = module.globals.iter().filter_map(|g| g.function).collect();
     functions.extend(&module.declared);

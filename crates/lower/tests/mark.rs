@@ -210,6 +210,7 @@ fn a_call_that_fails_in_a_nested_runs_task_leaves_the_outer_task_running() {
             (call $push (i32.const 16))
             (call $log (call $try_call (i32.const 0)))
             (call $own_sp)
+            (call $log_sp)
             (call $leave (i32.const 0))
             (call $own_sp)
             (call $pop (i32.const 16))
@@ -242,7 +243,7 @@ fn a_call_that_fails_in_a_nested_runs_task_leaves_the_outer_task_running() {
         "#,
     );
     let on_task = 1024 - 16;
-    let expected = [1, 1, 40, 1, on_task, -32, on_task, -32];
+    let expected = [1, 1, 40, 1, on_task, -32, -32, on_task, -32];
     assert_eq!(guest.go(), expected);
     // Out of a task in the outermost call, too: the next call finds everything at its start.
     guest.fails("bad");

@@ -139,8 +139,7 @@ fn payloads(wasm: &[u8]) -> Vec<Payload<'_>> {
     Parser::new(0).parse_all(wasm).collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// For each imported function the names of the functions that refer to it; elements, exports and globals count as users,
-/// too.
+/// For each imported function the names of the functions that refer to it; elements, exports and globals count, too.
 fn users_of_imports(wasm: &[u8]) -> Vec<Vec<String>> {
     let names = function_names(wasm);
     let mut users = vec![Vec::new(); imports(wasm).iter().filter(|import| import.1).count()];

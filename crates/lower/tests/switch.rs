@@ -303,6 +303,7 @@ fn misuse_traps() {
             (i32.const 0))
         ;; A nested run that continues the task which is in the host call.
         (func $self (param i32) (result i32)
+            (call $log (i32.const 1))
             (call $call (i32.const 0))
             (i32.const 0))
         (func (export "nested") (param i32) (call $run (call $context (i32.const 0))))
@@ -320,9 +321,18 @@ fn misuse_traps() {
         (func (export "upside_down")
             (drop (call $prepare (i32.const 66560) (i32.const 65536) (i32.const 0) (i32.const 0))))
     "#;
-    for export in ["switch_outside", "leave_outside", "run_in_task", "run_running", "tiny", "upside_down"] {
-        let message = Running::guest(GUEST).fails(export);
+    for (export, trace) in [
+        ("switch_outside", &[] as &[i32]),
+        ("leave_outside", &[]),
+        ("run_in_task", &[]),
+        ("run_running", &[1]),
+        ("tiny", &[]),
+        ("upside_down", &[]),
+    ] {
+        let mut guest = Running::guest(GUEST);
+        let message = guest.fails(export);
         assert!(message.contains("unreachable"), "{export}: {message}");
+        assert_eq!(guest.trace(), trace, "{export}");
     }
 }
 

@@ -58,7 +58,11 @@ fn init() {
     let mode = host::init_mode();
     #[cfg(feature = "scheduler")]
     tasks::init(mode);
-    let _ = mode;
+    // Would have to wait for the host where that may not block, as with the scheduler.
+    #[cfg(not(feature = "scheduler"))]
+    if mode == 4 {
+        let _ = windlass::sleep(windlass::Duration::from_millis(5));
+    }
 }
 
 /// How often the constructors ran.
@@ -103,6 +107,21 @@ fn reverse(mut bytes: Vec<u8>) -> Vec<u8> {
 #[windlass::export]
 fn biggest(a: u64) -> u64 {
     u64::MAX - a
+}
+
+#[windlass::export]
+fn flip(a: u32) -> u32 {
+    !a
+}
+
+#[windlass::export]
+fn negate(a: i64) -> i64 {
+    a.wrapping_neg()
+}
+
+#[windlass::export]
+fn half(a: f32) -> f32 {
+    a / 2.0
 }
 
 /// Calls the host, and returns what it says plus one.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use windlass::channel::{self, Receiver, Sender};
-use windlass::sync::Mutex;
+use windlass::sync::{Condvar, Mutex, WaitGroup};
 use windlass::{Builder, Duration, OnceLocal, park, sleep, spawn, yield_now};
 
 /// What all exports share.
@@ -180,6 +180,68 @@ fn nested_traced(what: i32) -> i32 {
     let value = host::call(what);
     note("nested: host returned");
     value
+}
+
+/// Calls the host `what` twice, and is suspended after each; returns the sum.
+#[windlass::export]
+fn call_around_yield(what: i32) -> i32 {
+    let first = host::call(what);
+    yield_now();
+    let second = host::call(what);
+    yield_now();
+    first + second
+}
+
+/// Calls the host `what` from a task with a stack of `bytes`; -1: no such task.
+#[windlass::export]
+fn nested_on(bytes: i32, what: i32) -> i32 {
+    let task = Builder::new().name("small").stack_size(bytes as usize).spawn(move || host::call(what));
+    task.ok().and_then(|task| task.join().ok()).unwrap_or(-1)
+}
+
+/// Waits for signal `which`, and returns `bytes`.
+#[windlass::export]
+fn wait_bytes(which: i32, bytes: Vec<u8>) -> Vec<u8> {
+    wait(which);
+    bytes
+}
+
+/// Blocks one task on each thing that there is to wait for, then itself on the last of them.
+#[windlass::export]
+fn block_on_everything() {
+    let blocked = |name: &'static str, task: fn()| {
+        let Ok(handle) = Builder::new().name(name).spawn(task) else { unreachable!("no limit is set") };
+        handle
+    };
+    blocked("sender", || {
+        let _ = channel::rendezvous().0.send(());
+    });
+    blocked("receiver", || {
+        let _ = channel::rendezvous::<()>().1.recv();
+    });
+    blocked("locker", || {
+        let lock = Mutex::new(());
+        let _held = lock.lock();
+        let _ = lock.lock();
+    });
+    blocked("waiter", || {
+        let lock = Mutex::new(());
+        if let Ok(guard) = lock.lock() {
+            let _ = Condvar::new().wait(guard);
+        }
+    });
+    blocked("counter", || {
+        let group = WaitGroup::new();
+        group.add(1);
+        let _ = group.wait();
+    });
+    spawn(|| {
+        let _ = park();
+    });
+    let parked = blocked("parked", || {
+        let _ = park();
+    });
+    let _ = parked.join();
 }
 
 /// Takes the lock, waits for signal 2, and lets it go.

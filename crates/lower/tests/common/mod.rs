@@ -7,8 +7,8 @@ use wasmi::{
 };
 use windlass_lower::{Lowered, Optimize, Options};
 
-/// The imports, memory and stacks that most guests here have. Task `k` has the 1,024 bytes from 65536 + 1024 k on as its
-/// stack and, by convention, its context at address 4 k.
+/// The imports, memory and stacks that most guests here have. Task `k` has the 1,024 bytes from 65536 + 1024 k on as
+/// its stack and, by convention, its context at address 4 k.
 const PRELUDE: &str = r#"
     (import "windlass" "prepare" (func $prepare (param i32 i32 i32 i32) (result i32)))
     (import "env" "log" (func $log (param i32)))
@@ -75,9 +75,9 @@ pub fn lower_plainly(wasm: &[u8]) -> Lowered {
     lower_with(wasm, &options)
 }
 
-/// A lowered guest in an engine. `env.log` appends to the trace, `env.log_sp` the shadow stack pointer that an import sees, as
-/// a distance from the top of the host's stack; `env.call` and `env.try_call` call the guest's export `nested`;
-/// `env.throw` throws.
+/// A lowered guest in an engine. `env.log` appends to the trace, `env.log_sp` the shadow stack pointer that an import
+/// sees, as a distance from the top of the host's stack; `env.call` and `env.try_call` call the guest's export
+/// `nested`; `env.throw` throws.
 pub struct Running {
     store: Store<Vec<i32>>,
     instance: Instance,
