@@ -12,7 +12,7 @@
 //! value for a waiting receiver goes straight into its slot, on its stack, and it becomes ready: a hand-over costs one copy.
 //!
 //! A channel is closed by [`Sender::close`], [`Receiver::close`], or when the last end of a side is dropped. Values in the buffer are
-//! still received; a blocked `send` gets its value back.
+//! still received, or dropped with the last receiver; a blocked `send` gets its value back.
 //!
 //! # Examples
 //! ```
@@ -203,6 +203,11 @@ impl<T> Channel<T> {
         side.ends.set(side.ends.get() - 1);
         if side.ends.get() == 0 {
             self.close();
+        }
+        if self.receivers.ends.get() == 0 {
+            // Nobody can receive them any more. Their destructors may use the channel, so it is not borrowed meanwhile.
+            let rest = self.buffer.take();
+            drop(rest);
         }
     }
 }

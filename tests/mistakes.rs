@@ -109,6 +109,35 @@ fn a_panic_of_the_first_task_goes_on_in_run() {
 }
 
 #[test]
+fn a_destructor_may_block_while_its_task_panics() {
+    struct Waits(windlass::channel::Receiver<u32>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            assert_eq!(self.0.recv(), Ok(7));
+        }
+    }
+    let (first, second) = windlass::run(|| {
+        let (sender, receiver) = windlass::channel::rendezvous();
+        let first = spawn(move || {
+            let _waits = Waits(receiver);
+            panic!("first")
+        });
+        let second = spawn(move || {
+            // The first task is in the middle of its unwinding.
+            sender.send(7).expect("it waits");
+            panic!("second")
+        });
+        let message = |handle: JoinHandle<()>| match handle.join() {
+            Err(JoinError::Panicked(panic)) => panic.message().map(str::to_string),
+            other => panic!("{other:?}"),
+        };
+        (message(first), message(second))
+    });
+    assert_eq!((first.as_deref(), second.as_deref()), (Some("first"), Some("second")));
+    assert!(!std::thread::panicking());
+}
+
+#[test]
 fn the_limit_on_tasks_is_an_error() {
     runtime::Builder::new().max_tasks(2).install().expect("each test has its own thread");
     let first = spawn(|| ());

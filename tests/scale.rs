@@ -118,3 +118,16 @@ fn what_detached_tasks_and_channels_held_is_given_back() {
     assert_eq!(Rc::strong_count(&values), 1);
     assert_eq!(runtime::stats().tasks, 0);
 }
+
+#[test]
+fn what_nobody_can_receive_any_more_is_dropped_with_the_last_receiver() {
+    let value = Rc::new(());
+    let (sender, receiver) = channel::unbounded();
+    sender.send(Rc::clone(&value)).expect("open");
+    let other = receiver.clone();
+    drop(receiver);
+    assert_eq!(Rc::strong_count(&value), 2);
+    drop(other);
+    assert_eq!(Rc::strong_count(&value), 1);
+    assert!(sender.is_closed());
+}

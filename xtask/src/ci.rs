@@ -3,11 +3,10 @@
 use cargo_windlass::error::Result;
 
 use crate::workspace::Workspace;
-use crate::{doc, lint, no_arguments, test};
+use crate::{lint, no_arguments, test};
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     no_arguments(args)?;
     lint::command(workspace, &[])?;
-    doc::command(workspace, &[])?;
     test::command(workspace, &[])
 }

@@ -55,7 +55,7 @@ pub(crate) fn matches_trace(workspace: &Workspace, module: &Path) -> Result<()> 
 fn program(workspace: &Workspace) -> Result<Command> {
     let toolchain = setup::wasm32()?;
     let wasm_opt = setup::wasm_opt(workspace)?;
-    let module = guest::build(workspace, &toolchain, &wasm_opt, "examples/reactor", &[])?;
+    let module = guest::build(workspace, &toolchain, &wasm_opt, "examples/reactor", &[], None)?;
     Ok(host(workspace, module.file()))
 }
 

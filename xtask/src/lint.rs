@@ -17,8 +17,14 @@ const NATIVE_FEATURES: &[&str] = &["", "alloc", "scheduler", "std", "std,schedul
 /// And on wasm32.
 const WASM_FEATURES: &[&str] = &["", "alloc", "scheduler", "scheduler,dlmalloc,panic-handler"];
 
-/// Packages that are built for wasm32, with their default features.
-const GUESTS: &[&str] = &["arch", "examples/reactor", "tests/guest"];
+/// Packages that are built for wasm32, and how.
+const GUESTS: &[(&str, &[&str])] = &[
+    ("arch", &[]),
+    ("arch", &["--example", "conformance-guest"]),
+    ("examples/reactor", &[]),
+    ("tests/guest", &[]),
+    ("tests/guest", &["--no-default-features"]),
+];
 
 /// Tests that are built for wasm32, outside the workspace.
 const BINDGEN: &str = "tests/bindgen";
@@ -71,12 +77,9 @@ fn wasm32(workspace: &Workspace, toolchain: &Toolchain, lint: &mut Lint) {
             clippy(cargo("")?.args(only(features)))
         });
     }
-    for dir in GUESTS {
-        lint.step(&format!("clippy, wasm32, {dir}"), || clippy(&mut cargo(dir)?));
+    for (dir, args) in GUESTS {
+        lint.step(&format!("clippy, wasm32, {dir} {}", args.join(" ")), || clippy(cargo(dir)?.args(*args)));
     }
-    lint.step("clippy, wasm32, arch's conformance guest", || {
-        clippy(cargo("arch")?.args(["--example", "conformance-guest"]))
-    });
     lint.step(&format!("clippy, wasm32, {BINDGEN}"), || {
         let mut command = cargo(BINDGEN)?;
         command.env("CARGO_TARGET_DIR", toolchain.target_dir(workspace.target()));

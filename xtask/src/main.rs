@@ -43,12 +43,12 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lint",
-        does: "formatting, clippy on every target and feature set, packaging; warnings are errors",
+        does: "formatting, clippy on every target and feature set, documentation, packaging",
         run: lint::command,
     },
     Command { name: "fmt", does: "format every Rust file [--check]", run: fmt::command },
     Command { name: "doc", does: "build the documentation; warnings are errors", run: doc::command },
-    Command { name: "ci", does: "lint, doc and test", run: ci::command },
+    Command { name: "ci", does: "what a change must pass: lint, then test", run: ci::command },
 ];
 
 fn main() -> ExitCode {

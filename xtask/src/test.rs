@@ -12,8 +12,11 @@ use crate::tally::{Report, Tally};
 use crate::workspace::Workspace;
 use crate::{demo, guest, setup};
 
-/// The variable that tells a test program where the lowered guest is.
-const GUEST: &str = "WINDLASS_GUEST";
+/// The guest of the reactor rules, and the variables that tell test programs where it is: lowered, and built without
+/// the scheduler.
+const GUEST: &str = "tests/guest";
+const WITH_SCHEDULER: &str = "WINDLASS_TEST_GUEST";
+const WITHOUT_SCHEDULER: &str = "WINDLASS_TEST_GUEST_DIRECT";
 
 /// A package outside the workspace: its test harness brings a panic handler of its own.
 const BINDGEN: &str = "tests/bindgen";
@@ -48,7 +51,7 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
             "no step `{unknown}`; the steps are shown by\n  cargo xtask test --list"
         )));
     }
-    let mut bench = Bench { workspace, tally: Tally::default(), tools: None, guest: None };
+    let mut bench = Bench { workspace, tally: Tally::default(), tools: None, guests: None };
     for step in STEPS {
         if wanted.is_empty() || wanted.contains(step.name) {
             (step.run)(&mut bench);
@@ -62,7 +65,7 @@ struct Bench<'a> {
     workspace: &'a Workspace,
     tally: Tally,
     tools: Option<Option<Tools>>,
-    guest: Option<Option<PathBuf>>,
+    guests: Option<Option<(PathBuf, PathBuf)>>,
 }
 
 /// What the steps on wasm32 need.
@@ -89,31 +92,35 @@ impl Bench<'_> {
         self.tools.get_or_insert_with(make).clone()
     }
 
-    /// The package in `dir`, built with `cargo_args` and lowered.
-    fn build(&mut self, dir: &str, cargo_args: &[&str]) -> Option<PathBuf> {
+    /// The package in `dir`, built with `cargo_args` and lowered, in the file `NAME.wasm` of the target directory.
+    fn build(&mut self, name: &str, dir: &str, cargo_args: &[&str]) -> Option<PathBuf> {
         let tools = self.tools()?;
         let workspace = self.workspace;
         let line = format!("cargo windlass build --dir {dir} --profile guest {}", cargo_args.join(" "));
-        self.tally.prepare("guest", line.trim(), || {
-            let module = guest::build(workspace, &tools.toolchain, &tools.wasm_opt, dir, cargo_args)?;
+        self.tally.prepare(name, line.trim(), || {
+            let out = Some(guest::file(workspace, name)?);
+            let module = guest::build(workspace, &tools.toolchain, &tools.wasm_opt, dir, cargo_args, out)?;
             Ok(module.file().to_owned())
         })
     }
 
-    /// The guest of the rules' tests, lowered.
-    fn guest(&mut self) -> Option<PathBuf> {
-        if self.guest.is_none() {
-            self.guest = Some(self.build("tests/guest", &[]));
+    /// Tells the command where the guests of the rules are; `None` if they cannot be built.
+    fn with_guests<'c>(&mut self, command: &'c mut Command) -> Option<&'c mut Command> {
+        if self.guests.is_none() {
+            let lowered = self.build("guest", GUEST, &[]);
+            let direct = self.build("guest-direct", GUEST, &["--no-default-features"]);
+            self.guests = Some(lowered.zip(direct));
         }
-        self.guest.clone().flatten()
+        let (lowered, direct) = self.guests.clone()??;
+        Some(command.env(WITH_SCHEDULER, lowered).env(WITHOUT_SCHEDULER, direct))
     }
 }
 
 fn native(bench: &mut Bench<'_>) {
-    let Some(guest) = bench.guest() else { return };
     let mut test = bench.workspace.cargo("test");
-    test.args(["--workspace", "--no-fail-fast"]).env(GUEST, guest);
-    bench.tally.tests("native", Report::Libtest, &mut test);
+    test.args(["--workspace", "--no-fail-fast"]);
+    let Some(test) = bench.with_guests(&mut test) else { return };
+    bench.tally.tests("native", Report::Libtest, test);
 }
 
 /// The tests of the two packages that know of stacks, but not their doc tests.
@@ -135,7 +142,7 @@ fn threads(bench: &mut Bench<'_>) {
 
 fn seam(bench: &mut Bench<'_>) {
     let example = ["--example", "conformance-guest"];
-    let Some(module) = bench.build("arch", &example) else { return };
+    let Some(module) = bench.build("conformance", "arch", &example) else { return };
     let Some(tools) = bench.tools() else { return };
     let mut run = bench.workspace.program(tools.node);
     run.arg("arch/tests/wasm/run.mjs").arg(module);
@@ -143,7 +150,6 @@ fn seam(bench: &mut Bench<'_>) {
 }
 
 fn node(bench: &mut Bench<'_>) {
-    let Some(guest) = bench.guest() else { return };
     let Some(tools) = bench.tools() else { return };
     let files = match bench.workspace.files(".test.mjs") {
         Ok(files) => files,
@@ -154,11 +160,12 @@ fn node(bench: &mut Bench<'_>) {
     };
     let mut test = bench.workspace.program(tools.node);
     test.args(["--test", "--test-reporter=tap"]).args(files);
-    bench.tally.tests("node", Report::Node, test.env(GUEST, guest));
+    let Some(test) = bench.with_guests(&mut test) else { return };
+    bench.tally.tests("node", Report::Node, test);
 }
 
 fn demo(bench: &mut Bench<'_>) {
-    let Some(module) = bench.build("examples/reactor", &[]) else { return };
+    let Some(module) = bench.build("reactor", "examples/reactor", &[]) else { return };
     let workspace = bench.workspace;
     bench.tally.check("demo", "cargo xtask test demo", || demo::matches_trace(workspace, &module));
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use windlass_host::{Caller, MockClock, Reactor};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args().nth(1).ok_or("usage: demo REACTOR.wasm (lowered; `cargo xtask demo` makes it)")?;
+    let path =
+        std::env::args().nth(1).ok_or("usage: demo REACTOR.wasm (lowered; `cargo xtask demo` makes it)")?;
     let clock = MockClock::new();
     let mut reactor = Reactor::builder()
         .clock(clock.clone())

@@ -48,26 +48,8 @@ struct Handle<T: 'static>(Arc<Shared<T>>);
 
 impl<T: 'static> Reactor<T> {
     /// Makes the calls of this reactor futures.
-    pub fn into_async(mut self) -> AsyncReactor<T> {
-        let wakers = Arc::new(Wakers::default());
-        let state = self.store.data_mut();
-        let alarm = state.clock.alarm();
-        state.alarm = Some((alarm, Waker::from(Arc::clone(&wakers))));
-        let next_wake = state.next_wake;
-        state.set_wake(next_wake);
-        let shared = Arc::new(Shared {
-            core: Mutex::new(Core {
-                reactor: self,
-                watched: BTreeMap::new(),
-                next_key: 0,
-                backgrounds: 0,
-                background_error: None,
-                news: false,
-            }),
-            owner: Mutex::new(None),
-            wakers,
-            deferred: Mutex::new(Vec::new()),
-        });
+    pub fn into_async(self) -> AsyncReactor<T> {
+        let shared = Arc::new(Shared::new(self));
         AsyncReactor { handle: Arc::new(Handle(Arc::clone(&shared))), shared }
     }
 }
@@ -103,14 +85,7 @@ impl<T: 'static> AsyncReactor<T> {
     ///
     /// [`Error::Unsupported`] for a guest without the scheduler; [`Error::Busy`] inside of an import.
     pub fn background(&self) -> Result<Background<T>> {
-        let mut entered = self.shared.enter()?;
-        let core = entered.core();
-        core.reactor.set_background(true)?;
-        core.backgrounds += 1;
-        core.next_key += 1;
-        core.news = true;
-        let key = core.next_key;
-        drop(entered);
+        let key = self.shared.enter()?.core().start_background()?;
         Ok(Background { shared: Arc::clone(&self.shared), key })
     }
 
@@ -157,13 +132,18 @@ impl<T: 'static> AsyncReactor<T> {
     fn begin<R>(&self, start: impl FnOnce(&mut Reactor<T>) -> Result<AsyncCall<R>>) -> CallFuture<T, R> {
         let begun = self.shared.enter().and_then(|mut entered| {
             let core = entered.core();
-            let call = start(&mut core.reactor)?;
-            core.next_key += 1;
-            core.news = true;
-            let key = core.next_key;
-            let watched = Watched { id: call.id, name: Arc::clone(call.shared_name()), outcome: None };
-            core.watched.insert(key, watched);
-            Ok((call, key))
+            match start(&mut core.reactor) {
+                Ok(call) => {
+                    let key = core.watch(&call);
+                    Ok((call, key))
+                }
+                Err(error) => {
+                    // It may have poisoned the instance, which the others must hear.
+                    core.news = true;
+                    entered.wake_all();
+                    Err(error)
+                }
+            }
         });
         let stage = match begun {
             Ok((call, key)) => Stage::Running { call, key },
@@ -239,12 +219,7 @@ impl<T: 'static, R: Returned> Future for CallFuture<T, R> {
             Err(error) => return Poll::Ready(Err(error)),
         };
         entered.attend(key, context.waker());
-        let core = entered.core();
-        let outcome = core.watched.get_mut(&key).and_then(|watched| watched.outcome.take());
-        let returned = outcome.map(|outcome| {
-            core.watched.remove(&key);
-            outcome.and_then(|()| core.reactor.guest().take(call))
-        });
+        let returned = entered.core().take(key, call);
         entered.pass_on(key, returned.is_some());
         drop(entered);
         match returned {
@@ -260,7 +235,7 @@ impl<T: 'static, R: Returned> Future for CallFuture<T, R> {
 impl<T: 'static, R> Drop for CallFuture<T, R> {
     fn drop(&mut self) {
         if let Stage::Running { key, .. } = self.stage {
-            lock(&self.shared.wakers.list).remove(&key);
+            self.shared.leave(key);
             self.shared.defer(Deferred::Forget(key));
         }
     }
@@ -320,8 +295,7 @@ impl<T: 'static> Future for Background<T> {
             Err(error) => return Poll::Ready(error),
         };
         entered.attend(self.key, context.waker());
-        let core = entered.core();
-        let error = core.background_error.take().or_else(|| core.reactor.refuses());
+        let error = entered.core().take_background();
         entered.pass_on(self.key, error.is_some());
         error.map_or(Poll::Pending, Poll::Ready)
     }
@@ -329,7 +303,7 @@ impl<T: 'static> Future for Background<T> {
 
 impl<T: 'static> Drop for Background<T> {
     fn drop(&mut self) {
-        lock(&self.shared.wakers.list).remove(&self.key);
+        self.shared.leave(self.key);
         self.shared.defer(Deferred::ForgetBackground);
     }
 }

@@ -21,6 +21,7 @@ mod builder;
 mod call;
 mod clock;
 mod convert;
+mod door;
 mod error;
 mod future;
 mod guest;
@@ -29,6 +30,7 @@ mod imports;
 mod limits;
 mod reactor;
 mod section;
+mod session;
 mod state;
 mod value;
 

@@ -26,12 +26,14 @@ use std::{
 use crate::{
     call::AsyncCall,
     clock::lock,
+    convert::Returned,
     error::{Error, Result},
     guest::Polled,
     reactor::Reactor,
 };
 
-struct Shared<T: 'static> {
+/// Behind every handle and future of an asynchronous reactor.
+pub(crate) struct Shared<T: 'static> {
     core: Mutex<Core<T>>,
     /// Who holds `core`: an import that comes back here must get an error instead of a deadlock.
     owner: Mutex<Option<ThreadId>>,
@@ -40,22 +42,23 @@ struct Shared<T: 'static> {
     deferred: Mutex<Vec<Deferred>>,
 }
 
+/// What a future or handle leaves behind.
 #[derive(Clone, Copy)]
-enum Deferred {
+pub(crate) enum Deferred {
     Forget(u64),
     Cancel(u64),
     ForgetBackground,
     Close,
 }
 
-struct Core<T: 'static> {
-    reactor: Reactor<T>,
+pub(crate) struct Core<T: 'static> {
+    pub(crate) reactor: Reactor<T>,
     watched: BTreeMap<u64, Watched>,
     next_key: u64,
     backgrounds: u32,
     background_error: Option<Error>,
     /// There is news that no sweep has seen.
-    news: bool,
+    pub(crate) news: bool,
 }
 
 /// A call that a future waits for.
@@ -87,6 +90,41 @@ impl Wake for Wakers {
 }
 
 impl<T: 'static> Core<T> {
+    /// Takes a call that was started among those that are swept.
+    pub(crate) fn watch<R>(&mut self, call: &AsyncCall<R>) -> u64 {
+        let watched = Watched { id: call.id, name: Arc::clone(call.shared_name()), outcome: None };
+        let key = self.new_key();
+        self.watched.insert(key, watched);
+        key
+    }
+
+    /// The call's outcome, once it has one.
+    pub(crate) fn take<R: Returned>(&mut self, key: u64, call: &AsyncCall<R>) -> Option<Result<R>> {
+        let outcome = self.watched.get_mut(&key)?.outcome.take()?;
+        self.watched.remove(&key);
+        let returned = outcome.and_then(|()| self.reactor.guest().take(call));
+        // The others must hear that the instance refuses.
+        self.news |= returned.as_ref().is_err_and(Error::poisons);
+        Some(returned)
+    }
+
+    pub(crate) fn start_background(&mut self) -> Result<u64> {
+        self.reactor.set_background(true)?;
+        self.backgrounds += 1;
+        Ok(self.new_key())
+    }
+
+    /// What ended the background.
+    pub(crate) fn take_background(&mut self) -> Option<Error> {
+        self.background_error.take().or_else(|| self.reactor.refuses())
+    }
+
+    fn new_key(&mut self) -> u64 {
+        self.next_key += 1;
+        self.news = true;
+        self.next_key
+    }
+
     /// Polls whatever is pending once, and returns the calls that were settled.
     fn sweep(&mut self, due: bool) -> Vec<u64> {
         self.news = false;
@@ -148,7 +186,7 @@ impl<T: 'static> Core<T> {
         unsettled.for_each(|watched| watched.outcome = Some(Err(error())));
     }
 
-    fn close(&mut self) -> String {
+    pub(crate) fn close(&mut self) -> String {
         let report = self.reactor.close();
         self.settle_all(|| Error::Closed { report: report.clone() });
         report
@@ -187,7 +225,32 @@ impl<T: 'static> Core<T> {
 }
 
 impl<T: 'static> Shared<T> {
-    fn enter(&self) -> Result<Entered<'_, T>> {
+    pub(crate) fn new(mut reactor: Reactor<T>) -> Self {
+        let wakers = Arc::new(Wakers::default());
+        let state = reactor.store.data_mut();
+        state.alarm = Some((state.clock.alarm(), Waker::from(Arc::clone(&wakers))));
+        state.set_wake(state.next_wake);
+        Self {
+            core: Mutex::new(Core {
+                reactor,
+                watched: BTreeMap::new(),
+                next_key: 0,
+                backgrounds: 0,
+                background_error: None,
+                news: false,
+            }),
+            owner: Mutex::new(None),
+            wakers,
+            deferred: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Takes the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if this thread has it.
+    pub(crate) fn enter(&self) -> Result<Entered<'_, T>> {
         let me = thread::current().id();
         if *lock(&self.owner) == Some(me) {
             return Err(Error::Busy);
@@ -197,8 +260,13 @@ impl<T: 'static> Shared<T> {
         Ok(Entered { shared: self, core: Some(core), wake: Vec::new() })
     }
 
+    /// Forgets the waker of a future that is dropped.
+    pub(crate) fn leave(&self, key: u64) {
+        lock(&self.wakers.list).remove(&key);
+    }
+
     /// Does it now, or when this thread leaves the call that it is in.
-    fn defer(&self, what: Deferred) {
+    pub(crate) fn defer(&self, what: Deferred) {
         match self.enter() {
             Ok(mut entered) => entered.perform(what),
             // This thread holds the core and looks here before it lets go.
@@ -208,7 +276,7 @@ impl<T: 'static> Shared<T> {
 }
 
 /// The core, held.
-struct Entered<'a, T: 'static> {
+pub(crate) struct Entered<'a, T: 'static> {
     shared: &'a Shared<T>,
     core: Option<MutexGuard<'a, Core<T>>>,
     /// *Wake Outside*.
@@ -217,14 +285,14 @@ struct Entered<'a, T: 'static> {
 
 impl<T: 'static> Entered<'_, T> {
     /// The core; there until `self` is dropped.
-    fn core(&mut self) -> &mut Core<T> {
+    pub(crate) fn core(&mut self) -> &mut Core<T> {
         match &mut self.core {
             Some(core) => core,
             None => unreachable!("the core is given up in `drop` only"),
         }
     }
 
-    fn wake_all(&mut self) {
+    pub(crate) fn wake_all(&mut self) {
         self.wake.extend(self.shared.wakers.all());
     }
 
@@ -242,7 +310,7 @@ impl<T: 'static> Entered<'_, T> {
     }
 
     /// Registers the waker, and sweeps if there is news.
-    fn attend(&mut self, key: u64, waker: &Waker) {
+    pub(crate) fn attend(&mut self, key: u64, waker: &Waker) {
         let wakers = &self.shared.wakers;
         lock(&wakers.list).insert(key, waker.clone());
         let due = wakers.due.swap(false, Ordering::SeqCst);
@@ -265,7 +333,7 @@ impl<T: 'static> Entered<'_, T> {
     }
 
     /// If there is still news, has one of the waiting futures polled again: this one, or another if this one is done.
-    fn pass_on(&mut self, key: u64, done: bool) {
+    pub(crate) fn pass_on(&mut self, key: u64, done: bool) {
         let shared = self.shared;
         let mut list = lock(&shared.wakers.list);
         if done {
@@ -300,4 +368,3 @@ impl<T: 'static> Drop for Entered<'_, T> {
         mem::take(&mut self.wake).into_iter().for_each(Waker::wake);
     }
 }
-

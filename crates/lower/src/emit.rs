@@ -11,7 +11,7 @@
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     CodeSection, ConstExpr, ElementSection, Elements, EntityType, FunctionSection, GlobalSection, GlobalType,
-    ImportSection, IndirectNameMap, NameMap, NameSection, SectionId, TypeSection, ValType,
+    ImportSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{KnownCustom, Operator};
 
@@ -19,6 +19,7 @@ use crate::Options;
 use crate::abi::{self, Guest, Intrinsic};
 use crate::error::{Error, ErrorKind};
 use crate::module::Module;
+use crate::names::Names;
 use crate::runtime::{Asyncify, Globals, Runtime};
 
 type Result<T = ()> = std::result::Result<T, reencode::Error<Error>>;
@@ -191,6 +192,15 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
+    fn names(&self) -> Names<'_> {
+        let added = self.added.iter().map(|added| self.name_of(*added));
+        Names {
+            moved: &self.moved,
+            added: (self.first_added..).zip(added).collect(),
+            first_global: self.runtime.globals.first,
+        }
+    }
+
     fn name_of(&self, added: Added) -> String {
         match added {
             Added::Intrinsic(intrinsic) => format!("windlass.{}", intrinsic.name()),
@@ -200,69 +210,6 @@ impl<'a> Emitter<'a> {
                 format!("windlass.bracket.{}.{}", import.module, import.name)
             }
         }
-    }
-
-    /// Function names of the guest, at their new indices, and those of the added functions.
-    fn function_names(&self, map: wasmparser::NameMap<'_>) -> Result<NameMap> {
-        let mut names = Vec::new();
-        for naming in map {
-            let naming = naming?;
-            if let Some(Some(index)) = self.moved.get(naming.index as usize) {
-                names.push((*index, naming.name.to_owned()));
-            }
-        }
-        for (index, added) in (self.first_added..).zip(&self.added) {
-            names.push((index, self.name_of(*added)));
-        }
-        // The order is the format's; a damaged section may name one function twice.
-        names.sort();
-        names.dedup_by_key(|(index, _)| *index);
-        let mut sorted = NameMap::new();
-        for (index, name) in &names {
-            sorted.append(*index, name);
-        }
-        Ok(sorted)
-    }
-
-    fn names_in_functions(&self, map: wasmparser::IndirectNameMap<'_>) -> Result<IndirectNameMap> {
-        let mut functions = Vec::new();
-        for naming in map {
-            let naming = naming?;
-            if let Some(Some(index)) = self.moved.get(naming.index as usize) {
-                functions.push((*index, utils::name_map(naming.names, Ok)?));
-            }
-        }
-        functions.sort_by_key(|(index, _)| *index);
-        functions.dedup_by_key(|(index, _)| *index);
-        let mut sorted = IndirectNameMap::new();
-        for (index, names) in &functions {
-            sorted.append(*index, names);
-        }
-        Ok(sorted)
-    }
-
-    fn global_names(&self, map: wasmparser::NameMap<'_>) -> Result<NameMap> {
-        let mut names = utils::name_map(map, Ok)?;
-        for (index, name) in (self.runtime.globals.first..).zip(Globals::NAMES) {
-            names.append(index, name);
-        }
-        Ok(names)
-    }
-
-    /// The name section; a damaged one is left out like one that the user does not want.
-    fn name_section(&self, section: wasmparser::NameSectionReader<'_>) -> Result<NameSection> {
-        let mut names = NameSection::new();
-        for subsection in section {
-            match subsection? {
-                wasmparser::Name::Module { name, .. } => names.module(name),
-                wasmparser::Name::Function(map) => names.functions(&self.function_names(map)?),
-                wasmparser::Name::Local(map) => names.locals(&self.names_in_functions(map)?),
-                wasmparser::Name::Global(map) => names.globals(&self.global_names(map)?),
-                // Labels would have to follow the added checks; the others are for readers of text only.
-                _ => {}
-            }
-        }
-        Ok(names)
     }
 }
 
@@ -472,8 +419,9 @@ impl Reencode for Emitter<'_> {
             return Ok(());
         }
         if let KnownCustom::Name(names) = section.as_known() {
+            // A damaged section is left out like one that the user does not want.
             if self.keep_names
-                && let Ok(names) = self.name_section(names)
+                && let Ok(names) = self.names().section(names)
             {
                 module.section(&names);
             }

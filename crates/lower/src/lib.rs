@@ -7,7 +7,9 @@ mod emit;
 mod error;
 mod finish;
 mod info;
+mod mark;
 mod module;
+mod names;
 mod runtime;
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The functions that stand in for the intrinsics, and the brackets around host imports.
+//! The functions that stand in for the intrinsics which move between stacks.
 //!
 //! A context lies at the low end of its stack, below the frames that asyncify writes upward, while the shadow
 //! stack grows downward from the base:
@@ -19,7 +19,6 @@
 //! `run` and `overflow` the bottom.
 
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
-use wasmparser::FuncType;
 
 use crate::abi::{Intrinsic, StackPointer};
 
@@ -87,23 +86,23 @@ impl Globals {
     ];
 
     /// The running context; 0 on the host's stack.
-    fn current(self) -> u32 {
+    pub(crate) fn current(self) -> u32 {
         self.first
     }
     /// The shadow stack pointer of the innermost `run`'s caller; 0 outside any `run`.
-    fn host_sp(self) -> u32 {
+    pub(crate) fn host_sp(self) -> u32 {
         self.first + 1
     }
     /// The lowest value that the stack pointer may take; 0 on the host's stack.
-    fn stack_limit(self) -> u32 {
+    pub(crate) fn stack_limit(self) -> u32 {
         self.first + 2
     }
     /// Calls open.
-    fn calls(self) -> u32 {
+    pub(crate) fn calls(self) -> u32 {
         self.first + 3
     }
     /// The in-host mark.
-    fn in_host(self) -> u32 {
+    pub(crate) fn in_host(self) -> u32 {
         self.first + 4
     }
     /// Set from `switch` until `run` has taken the unwound frames.
@@ -288,7 +287,7 @@ impl Runtime {
     }
 
     /// Gives the host's shadow stack back, if a task runs.
-    fn leave_task_stack(&self, code: &mut InstructionSink<'_>) {
+    pub(crate) fn leave_task_stack(&self, code: &mut InstructionSink<'_>) {
         let g = self.globals;
         code.global_get(g.current()).if_(BlockType::Empty);
         code.global_get(g.host_sp());
@@ -306,52 +305,6 @@ impl Runtime {
         code.i32_gt_u().if_(BlockType::Empty).unreachable().end();
         code.local_get(context).i32_const(DISCARDED).i32_store(STATE);
         code.end();
-        function
-    }
-
-    /// `enter() -> opened`
-    fn enter(&self) -> Function {
-        let g = self.globals;
-        let mut function = Function::new([]);
-        let mut code = function.instructions();
-        code.global_get(g.calls()).i32_const(0).i32_ne();
-        code.global_get(g.in_host()).i32_eqz().i32_and();
-        code.if_(BlockType::Empty).i32_const(0).return_().end();
-        code.global_get(g.calls()).i32_const(1).i32_add().global_set(g.calls());
-        code.i32_const(0).global_set(g.in_host());
-        code.i32_const(1).end();
-        function
-    }
-
-    /// `exit()`
-    fn exit(&self) -> Function {
-        let mut function = Function::new([]);
-        let mut code = function.instructions();
-        self.close(&mut code);
-        code.end();
-        function
-    }
-
-    fn close(&self, code: &mut InstructionSink<'_>) {
-        let g = self.globals;
-        code.global_get(g.calls()).i32_eqz();
-        code.if_(BlockType::Empty).unreachable().end();
-        code.global_get(g.calls()).i32_const(1).i32_sub().global_set(g.calls());
-        code.global_get(g.calls()).i32_const(0).i32_ne().global_set(g.in_host());
-    }
-
-    /// `fail()`: the frames above are lost to the trap, and with them whoever would have restored the globals.
-    fn fail(&self) -> Function {
-        let g = self.globals;
-        let mut function = Function::new([]);
-        let mut code = function.instructions();
-        self.close(&mut code);
-        self.leave_task_stack(&mut code);
-        code.global_get(g.calls()).i32_eqz().if_(BlockType::Empty);
-        code.i32_const(self.stack_pointer.initial);
-        code.global_set(self.stack_pointer.global);
-        code.i32_const(0).global_set(g.host_sp()).end();
-        code.unreachable().end();
         function
     }
 
@@ -378,37 +331,5 @@ impl Runtime {
         code.global_get(self.stack_pointer.global);
         code.global_get(self.globals.stack_limit()).i32_lt_u();
         code.if_(BlockType::Empty).call(self.overflow).end();
-    }
-
-    /// The function that guest code calls in place of a host import.
-    ///
-    /// The import runs on the host's shadow stack, and nothing that it leaves behind, by nested calls that failed
-    /// for instance, reaches the caller.
-    pub(crate) fn bracket(&self, import: u32, ty: &FuncType) -> Function {
-        let g = self.globals;
-        let params = ty.params().len() as u32;
-        let saved = [self.stack_pointer.global, g.current(), g.stack_limit(), g.host_sp(), g.in_host()];
-        let calls = params + saved.len() as u32;
-        let mut function = Function::new([(saved.len() as u32 + 1, ValType::I32)]);
-        let mut code = function.instructions();
-        for (local, global) in (params..).zip(saved) {
-            code.global_get(global).local_set(local);
-        }
-        code.global_get(g.calls()).local_set(calls);
-        // Only a task gives its stack up: on the host's stack, the innermost frames are below `host_sp`.
-        self.leave_task_stack(&mut code);
-        code.i32_const(1).global_set(g.in_host());
-        for param in 0..params {
-            code.local_get(param);
-        }
-        code.call(import);
-        // A call inside is still open: it trapped, the host caught that, and went on.
-        code.global_get(g.calls()).local_get(calls).i32_ne();
-        code.if_(BlockType::Empty).unreachable().end();
-        for (local, global) in (params..).zip(saved) {
-            code.local_get(local).global_set(global);
-        }
-        code.end();
-        function
     }
 }
