@@ -132,6 +132,8 @@ test('an import may call the guest again, and handle its errors', async () => {
   });
   assert.equal(handles.call('call_outside', 7, 0), -1);
   assert.equal(handles.call('add', 3, 5), 8);
+  // A trap after that is no echo of the handled error.
+  assert.throws(() => handles.call('outside_then_boom', 7, 0), like('Trap', { call: 'outside_then_boom' }));
 });
 
 test('an error thrown through the guest poisons it, and the guest is told', async () => {
@@ -155,6 +157,16 @@ test('a trap in a nested call takes the outer one with it and is the one remembe
   });
   assert.throws(() => reactor.call('call_outside', 1, 2), like('Trap', { call: 'call_outside' }));
   assert.throws(() => reactor.call('add', 3, 5), like('Poisoned', { by: 'boom' }));
+});
+
+test('a timer that is due when it is set fires without a move of the clock, and not at once', async () => {
+  const clock = new MockClock();
+  const fired = [];
+  clock.setTimer(0n, () => fired.push('kept'));
+  clock.setTimer(0n, () => fired.push('cleared'))();
+  assert.deepEqual(fired, []);
+  await turn();
+  assert.deepEqual([fired, clock.timers], [['kept'], []]);
 });
 
 test('sleeping is allowed only to a host that may block', async () => {

@@ -48,3 +48,8 @@ pub use crate::{
     section::ABI_VERSION,
     value::{Signature, Type, Value},
 };
+
+/// The examples of the README are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -271,6 +271,20 @@ fn an_error_of_a_nested_call_can_be_handled_by_the_import() {
 }
 
 #[test]
+fn a_trap_after_a_nested_error_is_no_echo_of_it() {
+    let import = |caller: &mut Caller<'_>, code: i32, _: i32| {
+        assert!(matches!(caller.call::<_, ()>("fail", code), Err(Error::TimedOut { .. })));
+        0
+    };
+    let mut reactor = load(fake().builder.import("env", "call_outside", import));
+    let error = error(reactor.call::<_, ()>("outside_then_boom", (7, 0)));
+    assert!(matches!(&error, Error::Trap { call, .. } if call == "outside_then_boom"), "{error:?}");
+    assert!(
+        matches!(reactor.call::<_, i32>("add", (3, 5)), Err(Error::Poisoned { by, .. }) if by == "outside_then_boom")
+    );
+}
+
+#[test]
 fn an_error_thrown_through_the_guest_poisons_it_and_keeps_its_source() {
     let fake = fake();
     let import = |_: &mut Caller<'_>, _: i32, _: i32| "no such row".parse::<i32>();
