@@ -4,7 +4,7 @@
 //! be suspended and replaces these imports; a module that it has not seen fails to instantiate, and the missing import's
 //! name says why.
 //!
-//! A stack here is the *shadow* stack: the memory of locals whose address is taken. A context lies at its top.
+//! A stack here is the *shadow* stack: the memory of locals whose address is taken. A context lies at its low end.
 
 use crate::{Context, Entry};
 
