@@ -395,3 +395,176 @@ impl fmt::Display for Report<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(unsafe_code, reason = "contexts made of numbers, which nobody continues")]
+
+    use super::{Block, Decision, Report, Scheduler, TURNS};
+    use crate::task::{Slot, TaskId, Waiting, Wake};
+    use crate::time::Instant;
+    use crate::wait_queue::WaitQueue;
+    use alloc::format;
+    use windlass_arch::Context;
+
+    fn number(context: Context) -> usize {
+        context.as_raw()
+    }
+
+    /// Spawns a task whose context is a number; nothing runs.
+    fn spawn(scheduler: &mut Scheduler, context: usize) -> TaskId {
+        let id = scheduler.admit().expect("memory");
+        // SAFETY: never continued.
+        scheduler.start(id.slot(), unsafe { Context::from_raw(context) });
+        id
+    }
+
+    /// What a switch would do to the saved place.
+    fn switched(decision: Decision, saved: usize) -> usize {
+        match decision {
+            Decision::Switch { save, to } => {
+                // SAFETY: the place is in the tables; a real switch stores there, too.
+                unsafe { *save = Context::from_raw(saved) };
+                number(to)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn left(decision: Decision, saved: usize) {
+        match decision {
+            // SAFETY: as above.
+            Decision::Leave { save } => unsafe { *save = Context::from_raw(saved) },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn next(scheduler: &mut Scheduler) -> Option<usize> {
+        scheduler.next().map(number)
+    }
+
+    #[test]
+    fn a_task_alone_stays_until_the_timers_are_due_for_a_look() {
+        let mut scheduler = Scheduler::new();
+        spawn(&mut scheduler, 1);
+        assert_eq!(next(&mut scheduler), Some(1));
+        for _ in 1..TURNS {
+            assert!(matches!(scheduler.yield_now(), Decision::Stay));
+        }
+        left(scheduler.yield_now(), 11);
+        assert_eq!(next(&mut scheduler), Some(11));
+    }
+
+    #[test]
+    fn yielding_goes_to_the_tail_and_saves_into_the_queue() {
+        let mut scheduler = Scheduler::new();
+        for context in [1, 2, 3] {
+            spawn(&mut scheduler, context);
+        }
+        assert_eq!(next(&mut scheduler), Some(1));
+        assert_eq!(switched(scheduler.yield_now(), 11), 2);
+        assert_eq!(switched(scheduler.yield_now(), 12), 3);
+        assert_eq!(switched(scheduler.yield_now(), 13), 11);
+        assert_eq!(switched(scheduler.yield_now(), 21), 12);
+    }
+
+    #[test]
+    fn two_tasks_that_yield_to_each_other_leave_to_the_host_loop_every_64_switches() {
+        let mut scheduler = Scheduler::new();
+        spawn(&mut scheduler, 1);
+        spawn(&mut scheduler, 2);
+        for _ in 0..3 {
+            assert!(scheduler.next().is_some());
+            let mut turns = 0;
+            loop {
+                turns += 1;
+                match scheduler.yield_now() {
+                    Decision::Switch { .. } => {}
+                    Decision::Leave { .. } => break,
+                    Decision::Stay => panic!("the other one is ready"),
+                }
+            }
+            assert_eq!(turns, TURNS);
+            scheduler.left();
+        }
+    }
+
+    #[test]
+    fn a_blocked_task_is_woken_to_the_tail_first_come_first_served() {
+        let mut scheduler = Scheduler::new();
+        let queue = WaitQueue::new();
+        for context in [1, 2, 3] {
+            spawn(&mut scheduler, context);
+        }
+        let how = Block { queue: Some(&queue), ..Block::on(Waiting::Receive) };
+        assert_eq!(next(&mut scheduler), Some(1));
+        assert_eq!(switched(scheduler.block(&how).expect("not cancelled"), 11), 2);
+        assert_eq!(switched(scheduler.block(&how).expect("not cancelled"), 12), 3);
+        scheduler.wake_all(&queue, Wake::Done);
+        assert_eq!(switched(scheduler.yield_now(), 13), 11);
+        assert_eq!(switched(scheduler.yield_now(), 21), 12);
+        assert_eq!(switched(scheduler.yield_now(), 22), 13);
+    }
+
+    #[test]
+    fn a_deadline_that_comes_first_takes_the_task_out_of_its_wait_queue() {
+        let mut scheduler = Scheduler::new();
+        let queue = WaitQueue::new();
+        let id = spawn(&mut scheduler, 1);
+        assert_eq!(next(&mut scheduler), Some(1));
+        let deadline = Some(Instant::from_nanos(5));
+        let how = Block { queue: Some(&queue), deadline, ..Block::on(Waiting::Send) };
+        left(scheduler.block(&how).expect("not cancelled"), 11);
+        scheduler.expire(Instant::from_nanos(4));
+        assert!(scheduler.is_idle());
+        scheduler.expire(Instant::from_nanos(5));
+        assert!(queue.is_empty());
+        assert_eq!(scheduler.tasks[id.slot()].wake, Wake::TimedOut);
+        assert_eq!(next(&mut scheduler), Some(11));
+    }
+
+    #[test]
+    fn the_end_of_the_awaited_task_leaves_although_others_are_ready() {
+        let mut scheduler = Scheduler::new();
+        let awaited = spawn(&mut scheduler, 1);
+        spawn(&mut scheduler, 2);
+        scheduler.open_loop("call", Some(awaited)).expect("memory");
+        assert_eq!(next(&mut scheduler), Some(1));
+        assert_eq!(scheduler.exit(), Context::HOST);
+        assert!(scheduler.innermost_done());
+        assert_eq!(scheduler.close_loop().map(|host_loop| host_loop.name), Some("call"));
+        assert_eq!(next(&mut scheduler), Some(2));
+    }
+
+    #[test]
+    fn a_call_that_was_finished_by_an_inner_loop_returns_at_the_next_switch() {
+        let mut scheduler = Scheduler::new();
+        let outer = spawn(&mut scheduler, 1);
+        spawn(&mut scheduler, 2);
+        scheduler.open_loop("outer", Some(outer)).expect("memory");
+        assert_eq!(next(&mut scheduler), Some(1));
+        assert_eq!(switched(scheduler.yield_now(), 11), 2);
+        // Task 2 calls the host, which calls in again.
+        let inner = spawn(&mut scheduler, 3);
+        scheduler.open_loop("inner", Some(inner)).expect("memory");
+        assert!(format!("{}", Report(&scheduler)).contains("task 1: in a host call"));
+        assert_eq!(next(&mut scheduler), Some(11));
+        assert_eq!(number(scheduler.exit()), 3, "the inner loop goes on although the outer call is done");
+        assert_eq!(scheduler.exit(), Context::HOST);
+        scheduler.close_loop();
+        assert_eq!(scheduler.running(), Some(Slot::new(1)), "the host call returned into its task");
+        spawn(&mut scheduler, 4);
+        left(scheduler.yield_now(), 12);
+        assert!(scheduler.innermost_done());
+    }
+
+    #[test]
+    fn a_cancelled_task_may_not_block_again() {
+        let mut scheduler = Scheduler::new();
+        let id = spawn(&mut scheduler, 1);
+        assert_eq!(next(&mut scheduler), Some(1));
+        scheduler.cancel(id);
+        assert_eq!(scheduler.block(&Block::on(Waiting::Park)).err(), Some(Wake::Cancelled));
+        assert_eq!(scheduler.block(&Block::on(Waiting::Sleep)).err(), Some(Wake::Cancelled));
+    }
+}
