@@ -185,6 +185,8 @@ export class Reactor {
 
   /** Resumes the background tasks once; whether anything is still runnable. */
   pollBackground() {
+    // This is the poll that was asked for; a guest that wants no other need not say so.
+    if (this.#nextWake !== undefined && this.#nextWake <= this.#clock.now()) this.#wakeAt(undefined);
     return this.#poll(0, 'windlass_poll') === 3;
   }
 
@@ -529,7 +531,6 @@ export class Reactor {
     this.#earliestWake = this.#nextWake;
     let [runnable, settled] = [false, false];
     if (due || this.#background) {
-      if (this.#nextWake !== undefined && this.#nextWake <= this.#clock.now()) this.#wakeAt(undefined);
       try {
         runnable = this.pollBackground();
       } catch (error) {

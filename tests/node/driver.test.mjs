@@ -213,6 +213,16 @@ test('one timer is set for the earliest and fires one background poll', async ()
   assert.deepEqual([trace(), clock.timers, reactor.pending], [[0, 1], [], []]);
 });
 
+test('the wake-up is forgotten by the background poll that it asked for', async () => {
+  const { reactor, clock } = await fake();
+  reactor.exports['windlass.start.sleep'](1000n);
+  reactor.exports.windlass_poll(1);
+  assert.equal(reactor.nextWake, 1000n);
+  clock.advance(1000n);
+  assert.equal(reactor.pollBackground(), false);
+  assert.equal(reactor.nextWake, undefined);
+});
+
 test('text crosses, and what is still runnable is polled again', async () => {
   const { reactor, trace } = await fake();
   assert.equal(await reactor.callAsync('echo_later', 'grüß'), 'grüß');
@@ -231,6 +241,36 @@ test('a synchronous call has the pending ones polled, and one that fails leaves 
   reactor.call('spoil', 1, 7);
   await assert.rejects(first, like('TimedOut', { code: 7, report: 'report' }));
   assert.ok(await isPending(third));
+});
+
+test('a call that ended while another was polled is looked at again', async () => {
+  const { reactor } = await fake();
+  const [blocked, releases] = [reactor.callAsync('block'), reactor.callAsync('release')];
+  assert.deepEqual([await blocked, await releases], [101, 102]);
+});
+
+test('a timer that comes due between two polls is not lost', async () => {
+  const clock = new MockClock();
+  // Its timers are late without end.
+  const late = { now: () => clock.now(), setTimer: () => () => {} };
+  const env = {
+    // Time passes while the second call is polled.
+    trace: (what) => what === 2 && clock.advance(1000n),
+    init: () => 0,
+    call_outside: () => 0,
+  };
+  const reactor = await load(fakeModule, { clock: late, imports: { env } });
+  reactor.initialize();
+  const [sleeping, blocked] = [reactor.callAsync('sleep', 1000), reactor.callAsync('block')];
+  assert.equal(await sleeping, 101);
+  assert.ok(await isPending(blocked));
+});
+
+test('a result that poisons when it is taken is heard by the others', async () => {
+  const { reactor } = await fake();
+  const [blocked, bad] = [reactor.callAsync('block'), reactor.callAsync('bad_result')];
+  await assert.rejects(bad, like('Panicked'));
+  await assert.rejects(blocked, like('Poisoned'));
 });
 
 test('a call that cannot start rejects', async () => {

@@ -2,7 +2,8 @@
 ;; compiler. Its "tasks" are slots: a call that sleeps, blocks, yields or panics, as the export that started it says.
 ;;
 ;; Memory: 0 texts, 1024 slots (32 bytes each: state, kind, time or count, value, code), 4096 heap.
-;; Slot states: 0 free, 1 pending, 2 done, 3 failed. Kinds: 1 sleep, 2 block, 3 yield, 4 panic, 5 exit.
+;; Slot states: 0 free, 1 pending, 2 done, 3 failed. Kinds: 1 sleep, 2 block, 3 yield, 4 panic, 5 exit,
+;; 6 release: done when it is polled itself, and ends call 1.
 (module
   (import "windlass_host" "now" (func $now (result i64)))
   (import "windlass_host" "wait" (func $wait (param i64) (result i32)))
@@ -32,6 +33,8 @@
   (global $max_tasks (mut i32) (i32.const 0))
   (global $heap (mut i32) (i32.const 4096))
   (global $live (mut i32) (i32.const 0))
+  (global $polled (mut i32) (i32.const 0))
+  (global $armed (mut i64) (i64.const -1))
 
   ;; The lowering's part.
 
@@ -154,10 +157,21 @@
               (if (i64.eqz (i64.load offset=8 (local.get $slot)))
                 (then (i32.store (local.get $slot) (i32.const 2)))
                 (else (local.set $runnable (i32.const 1))))))
+          (if (i32.and
+                (i32.eq (local.get $kind) (i32.const 6))
+                (i32.eq (local.get $id) (global.get $polled)))
+            (then
+              (i32.store (local.get $slot) (i32.const 2))
+              (i32.store (call $slot (i32.const 1)) (i32.const 2))))
           (if (i32.eq (local.get $kind) (i32.const 4)) (then (call $die (i32.const 8))))
           (if (i32.eq (local.get $kind) (i32.const 5)) (then (call $die (i32.const 9))))))
       (br_if $next (i32.lt_u (local.get $id) (i32.const 14))))
-    (call $wake_at (local.get $earliest))
+    ;; Said only if it is news; a poll of the background is the one that was asked for.
+    (if (i32.eqz (global.get $polled)) (then (global.set $armed (i64.const -1))))
+    (if (i64.ne (local.get $earliest) (global.get $armed))
+      (then
+        (global.set $armed (local.get $earliest))
+        (call $wake_at (local.get $earliest))))
     (local.get $runnable))
 
   (func (export "windlass_poll") (param $id i32) (result i32)
@@ -166,6 +180,7 @@
     (call $trace (local.get $id))
     (if (local.get $id)
       (then (if (i32.eqz (call $known (local.get $id))) (then (call $die (i32.const 12))))))
+    (global.set $polled (local.get $id))
     (local.set $runnable (call $run))
     (call $exit)
     (if (local.get $id)
@@ -189,7 +204,11 @@
 
   (func (export "windlass_abi_version") (result i32) (i32.const 1))
   (func (export "windlass_deadline") (param i64) (global.set $until (local.get 0)))
-  (func (export "windlass_background") (param i32) (global.set $background (local.get 0)))
+  (func (export "windlass_background") (param i32)
+    (global.set $background (local.get 0))
+    ;; Switched off, it takes its request back; the tests have nothing else that sleeps then.
+    (if (i32.eqz (local.get 0))
+      (then (global.set $armed (i64.const -1)) (call $wake_at (i64.const -1)))))
   (func (export "windlass_max_tasks") (param i32) (global.set $max_tasks (local.get 0)))
   (func (export "windlass_report") (result i32)
     (global.set $code (i32.const 0))
@@ -321,6 +340,13 @@
   (func (export "quit") (unreachable))
   (func (export "windlass.start.quit") (result i32) (call $start (i32.const 5) (i64.const 0)))
   (func (export "windlass.result.quit") (param i32) (drop (call $result (local.get 0))))
+  (func (export "release") (result i32) (unreachable))
+  (func (export "windlass.start.release") (result i32) (call $start (i32.const 6) (i64.const 0)))
+  (func (export "windlass.result.release") (param i32) (result i32) (call $result (local.get 0)))
+  ;; Done at once; taking the result panics.
+  (func (export "bad_result") (unreachable))
+  (func (export "windlass.start.bad_result") (result i32) (call $start (i32.const 3) (i64.const 1)))
+  (func (export "windlass.result.bad_result") (param i32) (call $open) (call $die (i32.const 8)))
   ;; Done at once, with text.
   (func (export "echo_later") (param i64) (result i64) (unreachable))
   (func (export "windlass.start.echo_later") (param i64) (result i32)
@@ -339,4 +365,5 @@
   (@custom "windlass.exports" "bad_text\00>s\00bad_address\00>b\00say\00s>v\00fail\00i>v\00boom\00>v\00outside_memory\00>v\00")
   (@custom "windlass.exports" "spin\00>v\00outside_then_boom\00ii>v\00call_outside\00ii>i\00nap\00L>v\00taken_deadline\00>l\00grow\00i>i\00")
   (@custom "windlass.exports" "wake\00i>v\00spoil\00ii>v\00sleep\00L>i\00block\00>i\00yield\00i>i\00panic\00>v\00quit\00>v\00")
+  (@custom "windlass.exports" "release\00>i\00bad_result\00>v\00")
   (@custom "windlass.exports" "echo_later\00s>s\00removed\00>v\00"))

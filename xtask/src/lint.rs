@@ -78,7 +78,8 @@ fn wasm32(workspace: &Workspace, toolchain: &Toolchain, lint: &mut Lint) {
         });
     }
     for (dir, args) in GUESTS {
-        lint.step(&format!("clippy, wasm32, {dir} {}", args.join(" ")), || clippy(cargo(dir)?.args(*args)));
+        let name = format!("clippy, wasm32, {dir} {}", args.join(" "));
+        lint.step(name.trim_end(), || clippy(cargo(dir)?.args(*args)));
     }
     lint.step(&format!("clippy, wasm32, {BINDGEN}"), || {
         let mut command = cargo(BINDGEN)?;

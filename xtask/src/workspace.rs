@@ -1,5 +1,6 @@
 //! The workspace: where its files are, and `cargo` in it.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +14,9 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // As `cargo run` says now, not as it was when this was built: a target directory may serve several checkouts.
+        let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&package)
             .parent()
             .ok_or_else(|| Error::new("xtask must be a directory of the workspace"))?
             .to_owned();

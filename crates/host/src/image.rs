@@ -35,10 +35,11 @@ struct Inner {
     signatures: Vec<Signature>,
     fuel: bool,
     interruptible: bool,
+    stack: usize,
 }
 
 impl Image {
-    /// Checks and compiles a binary module. Of `limits` only fuel and interruption matter here: they are compiled in, and a
+    /// Checks and compiles a binary module. Of `limits` fuel, interruption and the stack matter here: they are compiled in, and a
     /// reactor that wants them needs an image that has them.
     ///
     /// # Errors
@@ -47,7 +48,10 @@ impl Image {
     pub fn new(bytes: &[u8], limits: &Limits) -> Result<Self> {
         let sections = Sections::read(bytes)?;
         let mut config = Config::new();
-        config.consume_fuel(limits.fuel.is_some()).epoch_interruption(limits.interruptible);
+        config
+            .consume_fuel(limits.fuel.is_some())
+            .epoch_interruption(limits.interruptible)
+            .max_wasm_stack(limits.stack_bytes());
         let engine = Engine::new(&config).map_err(|error| Error::load(format_args!("{error:#}")))?;
         let module = Module::new(&engine, bytes).map_err(|error| Error::load(format_args!("{error:#}")))?;
         let signatures = signatures(&module, &sections)?;
@@ -58,6 +62,7 @@ impl Image {
                 signatures,
                 fuel: limits.fuel.is_some(),
                 interruptible: limits.interruptible,
+                stack: limits.stack_bytes(),
             }),
         })
     }
@@ -83,13 +88,14 @@ impl Image {
     }
 
     pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
-        let missing = match (
-            limits.fuel.is_some() && !self.inner.fuel,
-            limits.interruptible && !self.inner.interruptible,
-        ) {
-            (true, _) => "fuel",
-            (_, true) => "interruption",
-            _ => return Ok(()),
+        let missing = if limits.fuel.is_some() && !self.inner.fuel {
+            "fuel"
+        } else if limits.interruptible && !self.inner.interruptible {
+            "interruption"
+        } else if limits.stack.is_some_and(|bytes| bytes != self.inner.stack) {
+            "this size of stack"
+        } else {
+            return Ok(());
         };
         Err(Error::load(format_args!(
             "the image was compiled without {missing}: give `Image::new` the same limits as the reactor"

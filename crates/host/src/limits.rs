@@ -26,7 +26,12 @@ pub struct Limits {
     pub(crate) tasks: Option<u32>,
     pub(crate) fuel: Option<u64>,
     pub(crate) interruptible: bool,
+    pub(crate) stack: Option<usize>,
 }
+
+/// Room for 64 nested calls even in unoptimised builds, and less than half of what Rust gives a thread. Windows gives the main
+/// thread no more than 1 MiB.
+const STACK: usize = if cfg!(windows) { 512 << 10 } else { 1 << 20 };
 
 impl Limits {
     /// Most bytes that the guest's memory may grow to. The guest then sees that it gets no more.
@@ -49,6 +54,19 @@ impl Limits {
     pub fn fuel(mut self, units: u64) -> Self {
         self.fuel = Some(units);
         self
+    }
+
+    /// Bytes of the OS thread's stack that a call may use, from its start to the innermost frame of the guest; the host's own
+    /// frames between nested calls count. Beyond it a call traps. The default is 1 MiB, on Windows half of that; the thread must
+    /// have well more.
+    #[must_use]
+    pub fn stack(mut self, bytes: usize) -> Self {
+        self.stack = Some(bytes);
+        self
+    }
+
+    pub(crate) fn stack_bytes(&self) -> usize {
+        self.stack.unwrap_or(STACK)
     }
 
     /// Lets an [`InterruptHandle`] end a call.

@@ -167,7 +167,6 @@ impl<T: 'static> Reactor<T> {
                         return Err(Error::Deadlock { report: self.report()? });
                     };
                     self.store.data().clock.sleep_until(until);
-                    self.store.data_mut().set_wake(None);
                     self.poll_background()?;
                 }
             }
@@ -191,6 +190,11 @@ impl<T: 'static> Reactor<T> {
     ///
     /// What ends the module or poisons the instance.
     pub fn poll_background(&mut self) -> Result<bool> {
+        let state = self.store.data_mut();
+        // This is the poll that was asked for; a guest that wants no other need not say so.
+        if state.next_wake.is_some_and(|until| until <= state.clock.now()) {
+            state.set_wake(None);
+        }
         Ok(self.guest().poll(0, &Arc::from("windlass_poll"))? == Polled::Runnable)
     }
 

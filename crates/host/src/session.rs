@@ -133,10 +133,6 @@ impl<T: 'static> Core<T> {
         let mut runnable = false;
         let mut settled = Vec::new();
         if due || self.backgrounds > 0 {
-            let now = state.clock.now();
-            if state.next_wake.is_some_and(|until| until <= now) {
-                state.set_wake(None);
-            }
             match self.reactor.poll_background() {
                 Ok(more) => runnable |= more,
                 Err(error) if self.backgrounds > 0 => self.background_error = Some(error),

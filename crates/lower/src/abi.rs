@@ -1,8 +1,9 @@
 //! Whether a module keeps the guest's half of the wasm ABI, and what the other stages need to know about it.
 
-use wasmparser::{ExternalKind, Operator, ValType};
+use wasmparser::{ExternalKind, FuncType, Operator, ValType};
 
 use crate::error::{Error, ErrorKind};
+use crate::initialize::{Initialize, is_pending};
 use crate::module::Module;
 
 /// The ABI version that the tool lowers.
@@ -102,6 +103,7 @@ pub(crate) struct Guest {
     pub(crate) stack_pointer: StackPointer,
     /// The function that is exported as `windlass_stack_overflow`.
     pub(crate) stack_overflow: Option<u32>,
+    pub(crate) initialize: Initialize,
 }
 
 impl Guest {
@@ -124,7 +126,9 @@ impl Guest {
             .with_help("lower the module that the linker wrote, once"));
         }
         let intrinsics = intrinsics(module)?;
-        if intrinsics.iter().all(Option::is_none) {
+        // Without the scheduler there may be an `_initialize` to make, and nothing else.
+        let makes_initialize = is_pending(module) && module.custom(ABI_SECTION).is_some();
+        if intrinsics.iter().all(Option::is_none) && !makes_initialize {
             return Err(Error::new(
                 ErrorKind::NotAGuest,
                 "not a windlass guest: it imports nothing from module `windlass`; nothing to lower",
@@ -141,7 +145,8 @@ impl Guest {
         let guest = Guest {
             intrinsics,
             stack_pointer: stack_pointer(module)?,
-            stack_overflow: stack_overflow(module)?,
+            stack_overflow: module.procedure(STACK_OVERFLOW)?,
+            initialize: Initialize::of(module)?,
         };
         if guest.uses(Intrinsic::Run) {
             table(module)?;
@@ -186,8 +191,8 @@ fn intrinsics(module: &Module<'_>) -> Result<Vec<Option<Intrinsic>>, Error> {
                 format!(
                     "intrinsic `{}` is imported with type {}; its type is {}",
                     intrinsic.name(),
-                    ty.map_or_else(String::new, |ty| signature(ty.params(), ty.results())),
-                    signature(&vec![ValType::I32; params], &vec![ValType::I32; results]),
+                    ty.map_or_else(String::new, signature),
+                    signature(&FuncType::new(vec![ValType::I32; params], vec![ValType::I32; results])),
                 ),
             )
             .with_help("the guest's `windlass` and this tool must be of one ABI version"));
@@ -210,12 +215,12 @@ fn unknown_intrinsic(name: &str, kind: Option<&str>) -> Error {
         ))
 }
 
-fn signature(params: &[ValType], results: &[ValType]) -> String {
+pub(crate) fn signature(ty: &FuncType) -> String {
     let list = |types: &[ValType]| {
         let types: Vec<String> = types.iter().map(ValType::to_string).collect();
         types.join(", ")
     };
-    format!("({}) -> ({})", list(params), list(results))
+    format!("({}) -> ({})", list(ty.params()), list(ty.results()))
 }
 
 /// The version in section `windlass.abi`, which has to be there once.
@@ -327,22 +332,6 @@ fn stack_pointer(module: &Module<'_>) -> Result<StackPointer, Error> {
     match global.initial {
         Some(initial) => Ok(StackPointer { global: index, initial }),
         None => Err(broken("is not initialised by an `i32.const`")),
-    }
-}
-
-fn stack_overflow(module: &Module<'_>) -> Result<Option<u32>, Error> {
-    let Some(function) = module.exported_function(STACK_OVERFLOW) else {
-        return Ok(None);
-    };
-    match module.function_type(function) {
-        Some(ty) if ty.params().is_empty() && ty.results().is_empty() => Ok(Some(function)),
-        ty => Err(Error::new(
-            ErrorKind::Abi,
-            format!(
-                "export `{STACK_OVERFLOW}` has type {}; its type is () -> ()",
-                ty.map_or_else(String::new, |ty| signature(ty.params(), ty.results()))
-            ),
-        )),
     }
 }
 

@@ -6,18 +6,20 @@
 //! ```
 //!
 //! What defined `windlass.switch` is now the function `switch`; what called, exported or took the address of
-//! `env.log` now means the bracket. Only the bracket itself calls the import.
+//! `env.log` now means the bracket. Only the bracket itself calls the import. A guest with `windlass_initialize` gets
+//! one more function, or only another name for its export.
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, Elements, EntityType, FunctionSection, GlobalSection, GlobalType,
-    ImportSection, SectionId, TypeSection, ValType,
+    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, FunctionSection,
+    GlobalSection, GlobalType, ImportSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{KnownCustom, Operator};
 
 use crate::Options;
 use crate::abi::{self, Guest, Intrinsic};
 use crate::error::{Error, ErrorKind};
+use crate::initialize::{GUEST_INITIALIZE, INITIALIZE, Initialize};
 use crate::module::Module;
 use crate::names::Names;
 use crate::runtime::{Asyncify, Globals, Runtime};
@@ -50,6 +52,11 @@ enum Added {
     Overflow,
     /// The bracket of an imported function, by its index in the guest.
     Bracket(u32),
+    /// `_initialize`, from these functions of the guest.
+    Initialize {
+        crt: u32,
+        guest: u32,
+    },
 }
 
 struct Emitter<'a> {
@@ -57,6 +64,9 @@ struct Emitter<'a> {
     keep_names: bool,
     check_stack: bool,
     runtime: Runtime,
+    initialize: Initialize,
+    /// The added function for [`Initialize::Wrapped`].
+    wrapper: u32,
     /// What a function index of the guest means in code, elements and exports.
     functions: Vec<u32>,
     /// Where the function with an index of the guest itself went; None for intrinsics.
@@ -121,8 +131,12 @@ impl<'a> Emitter<'a> {
             }
         }
 
+        if let Initialize::Wrapped { crt, guest } = guest.initialize {
+            added.push(Added::Initialize { crt, guest });
+        }
+
         let mut functions: Vec<Option<u32>> = moved.clone();
-        let mut overflow = first_added;
+        let (mut overflow, mut wrapper) = (first_added, first_added);
         let mut added_types = Vec::new();
         for (index, added) in (first_added..).zip(&added) {
             added_types.push(match *added {
@@ -142,6 +156,10 @@ impl<'a> Emitter<'a> {
                 Added::Bracket(import) => {
                     functions[import as usize] = Some(index);
                     module.function_imports[import as usize].ty
+                }
+                Added::Initialize { .. } => {
+                    wrapper = index;
+                    types.index(0, 0)
                 }
             });
         }
@@ -165,6 +183,8 @@ impl<'a> Emitter<'a> {
             keep_names: options.keep_names,
             check_stack: options.stack_check && guest.uses(Intrinsic::Run),
             runtime,
+            initialize: guest.initialize,
+            wrapper,
             functions,
             moved,
             added,
@@ -178,6 +198,12 @@ impl<'a> Emitter<'a> {
             },
             dropped_debug_info: false,
         })
+    }
+
+    /// What a function index of the guest means now.
+    fn mapped(&self, function: u32) -> Result<u32> {
+        let index = self.functions.get(function as usize).copied();
+        index.ok_or_else(|| reencode::Error::UserError(unknown("function")))
     }
 
     /// Writes the passive segment of [`referenced_functions`].
@@ -209,6 +235,7 @@ impl<'a> Emitter<'a> {
                 let import = &self.module.function_imports[import as usize];
                 format!("windlass.bracket.{}.{}", import.module, import.name)
             }
+            Added::Initialize { .. } => "windlass.initialize".to_owned(),
         }
     }
 }
@@ -280,10 +307,7 @@ impl Reencode for Emitter<'_> {
     type Error = Error;
 
     fn function_index(&mut self, function: u32) -> Result<u32> {
-        match self.functions.get(function as usize) {
-            Some(index) => Ok(*index),
-            None => Err(reencode::Error::UserError(unknown("function"))),
-        }
+        self.mapped(function)
     }
 
     fn parse_type_section(
@@ -343,6 +367,19 @@ impl Reencode for Emitter<'_> {
         Ok(())
     }
 
+    fn parse_export(&mut self, exports: &mut ExportSection, mut export: wasmparser::Export<'_>) -> Result {
+        match (self.initialize, export.name) {
+            (Initialize::Wrapped { .. }, INITIALIZE) => {
+                exports.export(INITIALIZE, ExportKind::Func, self.wrapper);
+                return Ok(());
+            }
+            (Initialize::Wrapped { .. }, GUEST_INITIALIZE) => return Ok(()),
+            (Initialize::Renamed, GUEST_INITIALIZE) => export.name = INITIALIZE,
+            _ => {}
+        }
+        utils::parse_export(self, exports, export)
+    }
+
     fn parse_element_section(
         &mut self,
         elements: &mut ElementSection,
@@ -384,6 +421,9 @@ impl Reencode for Emitter<'_> {
                         (Some(own), Some(ty)) => self.runtime.bracket(own, ty),
                         _ => return Err(reencode::Error::UserError(unknown("function"))),
                     }
+                }
+                Added::Initialize { crt, guest } => {
+                    self.runtime.initialize(self.mapped(crt)?, self.mapped(guest)?)
                 }
             });
         }

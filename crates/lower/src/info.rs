@@ -2,6 +2,7 @@
 
 use crate::abi::{ABI_SECTION, EXPORTS_SECTION, LOWERED_SECTION, MODULE};
 use crate::error::{Error, ErrorKind};
+use crate::initialize;
 use crate::module::Module;
 
 /// What a module says about itself.
@@ -17,6 +18,8 @@ pub struct Info {
     pub intrinsics: Vec<String>,
     /// The exports that the guest declared, from section `windlass.exports`.
     pub exports: Vec<Export>,
+    /// Whether the lowering is still to make its `_initialize`.
+    initialize_pending: bool,
 }
 
 impl Info {
@@ -25,9 +28,9 @@ impl Info {
         self.abi_version.is_some() || !self.intrinsics.is_empty()
     }
 
-    /// Whether the module still has to be lowered before an engine can instantiate it.
+    /// Whether the module still has to be lowered before an engine can instantiate it or a host can initialise it.
     pub fn needs_lowering(&self) -> bool {
-        !self.intrinsics.is_empty()
+        !self.intrinsics.is_empty() || self.initialize_pending
     }
 }
 
@@ -95,8 +98,10 @@ pub fn inspect(wasm: &[u8]) -> Result<Info, Error> {
         .filter(|import| import.module == MODULE)
         .map(|import| import.name.to_owned())
         .collect();
+    let abi_version = parse_version(&module)?;
     Ok(Info {
-        abi_version: parse_version(&module)?,
+        abi_version,
+        initialize_pending: abi_version.is_some() && initialize::is_pending(&module),
         lowered: module.custom(LOWERED_SECTION).map(|by| String::from_utf8_lossy(by).into_owned()),
         intrinsics,
         exports: parse_exports(&module)?,

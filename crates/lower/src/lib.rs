@@ -7,6 +7,7 @@ mod emit;
 mod error;
 mod finish;
 mod info;
+mod initialize;
 mod mark;
 mod module;
 mod names;

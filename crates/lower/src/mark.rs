@@ -12,16 +12,26 @@ use crate::runtime::Runtime;
 impl Runtime {
     /// `enter() -> opened`
     pub(crate) fn enter(&self) -> Function {
-        let g = self.globals;
         let mut function = Function::new([]);
         let mut code = function.instructions();
-        code.global_get(g.calls()).i32_const(0).i32_ne();
-        code.global_get(g.in_host()).i32_eqz().i32_and();
-        code.if_(BlockType::Empty).i32_const(0).return_().end();
-        code.global_get(g.calls()).i32_const(1).i32_add().global_set(g.calls());
-        code.i32_const(0).global_set(g.in_host());
+        self.accepts(&mut code);
+        code.i32_eqz().if_(BlockType::Empty).i32_const(0).return_().end();
+        self.open(&mut code);
         code.i32_const(1).end();
         function
+    }
+
+    /// Whether a call may be opened, on the operand stack.
+    pub(crate) fn accepts(&self, code: &mut InstructionSink<'_>) {
+        let g = self.globals;
+        code.global_get(g.calls()).i32_eqz();
+        code.global_get(g.in_host()).i32_or();
+    }
+
+    pub(crate) fn open(&self, code: &mut InstructionSink<'_>) {
+        let g = self.globals;
+        code.global_get(g.calls()).i32_const(1).i32_add().global_set(g.calls());
+        code.i32_const(0).global_set(g.in_host());
     }
 
     /// `exit()`
@@ -33,7 +43,7 @@ impl Runtime {
         function
     }
 
-    fn close(&self, code: &mut InstructionSink<'_>) {
+    pub(crate) fn close(&self, code: &mut InstructionSink<'_>) {
         let g = self.globals;
         code.global_get(g.calls()).i32_eqz();
         code.if_(BlockType::Empty).unreachable().end();

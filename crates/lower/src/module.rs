@@ -293,12 +293,4 @@ impl<'a> Module<'a> {
             None => format!("number {function}"),
         }
     }
-
-    /// The function that is exported under a name.
-    pub(crate) fn exported_function(&self, name: &str) -> Option<u32> {
-        self.exports
-            .iter()
-            .find(|export| export.kind == ExternalKind::Func && export.name == name)
-            .map(|export| export.index)
-    }
 }

@@ -74,7 +74,7 @@ pub(crate) struct Globals {
 
 impl Globals {
     /// Their names, in the order of the methods.
-    pub(crate) const NAMES: [&str; 8] = [
+    pub(crate) const NAMES: [&str; 9] = [
         "windlass.current",
         "windlass.host_sp",
         "windlass.stack_limit",
@@ -83,6 +83,7 @@ impl Globals {
         "windlass.unwinding",
         "windlass.rewinding",
         "windlass.target",
+        "windlass.constructors",
     ];
 
     /// The running context; 0 on the host's stack.
@@ -116,6 +117,10 @@ impl Globals {
     /// The context that the unwinding makes room for; 0: the host.
     fn target(self) -> u32 {
         self.first + 7
+    }
+    /// How far the C runtime's constructors are, where [`Runtime::initialize`] runs them.
+    pub(crate) fn constructors(self) -> u32 {
+        self.first + 8
     }
 }
 

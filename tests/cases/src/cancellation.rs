@@ -7,7 +7,7 @@ use windlass::channel::{bounded, rendezvous, unbounded};
 use windlass::sync::{Condvar, Mutex, WaitGroup};
 use windlass::{Duration, current, park, park_timeout, sleep_until, yield_now};
 
-pub(crate) fn of_a_sleeping_task(trace: &Trace) {
+pub(crate) fn cancellation_of_a_sleeping_task(trace: &Trace) {
     let a = task(trace, |trace| {
         timed!(trace, "a: {:?}", windlass::sleep(Duration::MAX));
         timed!(trace, "a: again: {:?}", windlass::sleep(ms(1)));
@@ -22,8 +22,8 @@ pub(crate) fn of_a_sleeping_task(trace: &Trace) {
     timed!(trace, "main: goes on");
 }
 
-pub(crate) fn of_a_receiving_task(trace: &Trace) {
-    let (outbox, inbox) = rendezvous();
+pub(crate) fn cancellation_of_a_receiving_task(trace: &Trace) {
+    let (outbox, inbox) = unbounded();
     let [a, b] = ["a", "b"].map(|name| {
         let inbox = inbox.clone();
         task(trace, move |trace| {
@@ -36,11 +36,12 @@ pub(crate) fn of_a_receiving_task(trace: &Trace) {
     note!(trace, "main: cancelled a");
     // It has left the queue: both values are b's.
     note!(trace, "main: {}", sent(outbox.send(1)));
+    yield_now();
     note!(trace, "main: {}", sent(outbox.send(2)));
     end_all([a, b]);
 }
 
-pub(crate) fn of_a_sending_task(trace: &Trace) {
+pub(crate) fn cancellation_of_a_sending_task(trace: &Trace) {
     let (outbox, inbox) = rendezvous();
     let [a, b] = [("a", 1), ("b", 2)].map(|(name, value)| {
         let outbox = outbox.clone();
@@ -52,12 +53,14 @@ pub(crate) fn of_a_sending_task(trace: &Trace) {
     yield_now();
     a.cancel();
     note!(trace, "main: cancelled a");
+    // It has left the queue: both values are b's.
     note!(trace, "main: got {:?}", inbox.recv());
+    yield_now();
     note!(trace, "main: got {:?}", inbox.recv());
     end_all([a, b]);
 }
 
-pub(crate) fn of_a_locking_task(trace: &Trace) {
+pub(crate) fn cancellation_of_a_locking_task(trace: &Trace) {
     let lock = Rc::new(Mutex::new(()));
     let guard = lock.lock();
     let [a, b] = ["a", "b"].map(|name| {
@@ -78,7 +81,7 @@ pub(crate) fn of_a_locking_task(trace: &Trace) {
     note!(trace, "main: free: {}", lock.try_lock().is_some());
 }
 
-pub(crate) fn of_a_joining_task(trace: &Trace) {
+pub(crate) fn cancellation_of_a_joining_task(trace: &Trace) {
     let target = task(trace, |trace| {
         sleep(ms(5));
         timed!(trace, "target: ends");
@@ -98,7 +101,7 @@ pub(crate) fn of_a_joining_task(trace: &Trace) {
     timed!(trace, "main: goes on");
 }
 
-pub(crate) fn of_a_parked_task(trace: &Trace) {
+pub(crate) fn cancellation_of_a_parked_task(trace: &Trace) {
     let a = task(trace, |trace| {
         note!(trace, "a: {:?}", park());
         note!(trace, "a: again: {:?}", park());
@@ -113,7 +116,7 @@ pub(crate) fn of_a_parked_task(trace: &Trace) {
     end(a);
 }
 
-pub(crate) fn of_a_task_at_a_condvar(trace: &Trace) {
+pub(crate) fn cancellation_of_a_task_at_a_condvar(trace: &Trace) {
     let shared = Rc::new((Mutex::new(()), Condvar::new()));
     let [a, b] = ["a", "b"].map(|name| {
         let shared = Rc::clone(&shared);
@@ -131,7 +134,7 @@ pub(crate) fn of_a_task_at_a_condvar(trace: &Trace) {
     end_all([a, b]);
 }
 
-pub(crate) fn of_a_task_at_a_wait_group(trace: &Trace) {
+pub(crate) fn cancellation_of_a_task_at_a_wait_group(trace: &Trace) {
     let group = Rc::new(WaitGroup::new());
     group.add(1);
     let [a, b] = ["a", "b"].map(|name| {
@@ -151,7 +154,7 @@ pub(crate) fn of_a_task_at_a_wait_group(trace: &Trace) {
 }
 
 /// What would wait fails; what need not wait works.
-pub(crate) fn before_the_first_turn(trace: &Trace) {
+pub(crate) fn cancellation_before_the_first_turn(trace: &Trace) {
     let held = Rc::new(Mutex::new(()));
     let guard = held.lock();
     let lock = Rc::clone(&held);
@@ -177,7 +180,7 @@ pub(crate) fn before_the_first_turn(trace: &Trace) {
 }
 
 /// The wake-up came first, so the value is not lost; the next call notices.
-pub(crate) fn of_a_task_that_a_value_has_reached(trace: &Trace) {
+pub(crate) fn cancellation_of_a_task_that_a_value_has_reached(trace: &Trace) {
     let (outbox, inbox) = unbounded();
     let a = task(trace, move |trace| {
         note!(trace, "a: got {:?}", inbox.recv());
@@ -190,7 +193,7 @@ pub(crate) fn of_a_task_that_a_value_has_reached(trace: &Trace) {
     end(a);
 }
 
-pub(crate) fn wakes_at_the_tail_in_order(trace: &Trace) {
+pub(crate) fn cancellation_wakes_at_the_tail_in_order(trace: &Trace) {
     let tasks = ["a", "b", "c"].map(|name| task(trace, move |trace| note!(trace, "{name}: {:?}", park())));
     yield_now();
     let d = task(trace, |trace| note!(trace, "d: runs"));
@@ -202,7 +205,7 @@ pub(crate) fn wakes_at_the_tail_in_order(trace: &Trace) {
     end(d);
 }
 
-pub(crate) fn of_a_finished_task(trace: &Trace) {
+pub(crate) fn cancellation_of_a_finished_task(trace: &Trace) {
     let a = task(trace, |trace| {
         note!(trace, "a: ends");
         7

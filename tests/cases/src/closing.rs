@@ -104,7 +104,7 @@ pub(crate) fn buffered_values_are_dropped_with_the_channel(trace: &Trace) {
         }
     }
     if let Ok(value) = inbox.recv() {
-        note!(trace, "main: got {}", value.name);
+        note!(trace, "main: got {}", value.name());
     }
     drop(outbox);
     note!(trace, "main: dropped the sender");

@@ -8,6 +8,10 @@ use windlass::{JoinHandle, yield_now};
 
 type Shared = Rc<(Mutex<i32>, Condvar)>;
 
+fn shared() -> Shared {
+    Rc::new((Mutex::new(0), Condvar::new()))
+}
+
 /// Three tasks that wait for one notification each.
 fn waiters(trace: &Trace, shared: &Shared) -> [JoinHandle<()>; 3] {
     ["a", "b", "c"].map(|name| {
@@ -23,7 +27,7 @@ fn waiters(trace: &Trace, shared: &Shared) -> [JoinHandle<()>; 3] {
 }
 
 pub(crate) fn notify_one_wakes_in_order(trace: &Trace) {
-    let shared = Shared::default();
+    let shared = shared();
     note!(trace, "main: nobody waits: {}", shared.1.notify_one());
     let waiters = waiters(trace, &shared);
     yield_now();
@@ -35,7 +39,7 @@ pub(crate) fn notify_one_wakes_in_order(trace: &Trace) {
 }
 
 pub(crate) fn notify_all_relocks_in_order(trace: &Trace) {
-    let shared = Shared::default();
+    let shared = shared();
     let waiters = waiters(trace, &shared);
     yield_now();
     let guard = shared.0.lock();
@@ -49,7 +53,7 @@ pub(crate) fn notify_all_relocks_in_order(trace: &Trace) {
 }
 
 pub(crate) fn wait_while_waits_again(trace: &Trace) {
-    let shared = Shared::default();
+    let shared = shared();
     let takers = ["a", "b"].map(|name| {
         let shared = Rc::clone(&shared);
         task(trace, move |trace| {
@@ -77,7 +81,7 @@ pub(crate) fn wait_while_waits_again(trace: &Trace) {
 }
 
 pub(crate) fn wait_timeout_tells_a_notification_from_a_deadline(trace: &Trace) {
-    let shared = Shared::default();
+    let shared = shared();
     let waiter = {
         let shared = Rc::clone(&shared);
         task(trace, move |trace| {

@@ -130,18 +130,18 @@ macro_rules! with_cases {
                 park_timeout_tells_an_unpark_from_a_deadline
                 unpark_does_not_end_a_sleep;
             cancellation:
-                of_a_sleeping_task
-                of_a_receiving_task
-                of_a_sending_task
-                of_a_locking_task
-                of_a_joining_task
-                of_a_parked_task
-                of_a_task_at_a_condvar
-                of_a_task_at_a_wait_group
-                before_the_first_turn
-                of_a_task_that_a_value_has_reached
-                wakes_at_the_tail_in_order
-                of_a_finished_task;
+                cancellation_of_a_sleeping_task
+                cancellation_of_a_receiving_task
+                cancellation_of_a_sending_task
+                cancellation_of_a_locking_task
+                cancellation_of_a_joining_task
+                cancellation_of_a_parked_task
+                cancellation_of_a_task_at_a_condvar
+                cancellation_of_a_task_at_a_wait_group
+                cancellation_before_the_first_turn
+                cancellation_of_a_task_that_a_value_has_reached
+                cancellation_wakes_at_the_tail_in_order
+                cancellation_of_a_finished_task;
             values:
                 locals_survive_yields_deep_in_recursion
                 floats_survive_switches

@@ -70,12 +70,15 @@ pub(crate) fn park_timeout_tells_an_unpark_from_a_deadline(trace: &Trace) {
         timed!(trace, "a: parks");
         timed!(trace, "a: unparked: {:?}", park_timeout(ms(10)));
         timed!(trace, "a: unparked: {:?}", park_timeout(ms(10)));
+        sleep(ms(5));
         timed!(trace, "a: unparked: {:?}", park_timeout(ms(10)));
     });
     sleep(ms(15));
     unpark(&itself);
+    timed!(trace, "main: unparked a");
+    sleep(ms(2));
     unpark(&itself);
-    timed!(trace, "main: unparked a twice");
+    timed!(trace, "main: unparked a");
     end(a);
 }
 

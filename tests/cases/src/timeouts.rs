@@ -50,7 +50,8 @@ pub(crate) fn a_send_in_time_leaves_no_timer(trace: &Trace) {
 }
 
 pub(crate) fn a_deadline_is_served_before_a_later_sender(trace: &Trace) {
-    let (outbox, inbox) = rendezvous();
+    let (outbox, kept) = rendezvous();
+    let inbox = kept.clone();
     let receiver = task(trace, move |trace| {
         timed!(trace, "receiver: got {:?}", inbox.recv_timeout(ms(10)));
         timed!(trace, "receiver: tries: {:?}", inbox.try_recv());
@@ -77,7 +78,8 @@ pub(crate) fn a_deadline_is_served_before_an_earlier_sender(trace: &Trace) {
 }
 
 pub(crate) fn a_ready_sender_beats_a_timeout_of_zero(trace: &Trace) {
-    let (outbox, inbox) = rendezvous();
+    let (kept, inbox) = rendezvous();
+    let outbox = kept.clone();
     let sender = task(trace, move |trace| timed!(trace, "sender: {}", sent(outbox.send(1))));
     timed!(trace, "main: got {:?}", inbox.recv_timeout(Duration::ZERO));
     end(sender);

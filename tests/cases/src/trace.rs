@@ -1,6 +1,7 @@
 //! What happened, line by line; and what most cases need.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -58,9 +59,14 @@ macro_rules! timed {
 }
 
 /// Spawns `f` with a handle to the trace.
+///
+/// Boxed: one task's code instead of a hundred of the same, each of which the tool would have to lower. `values` has closures that
+/// lie on their tasks' stacks.
 pub(crate) fn task<T: 'static>(trace: &Trace, f: impl FnOnce(Trace) -> T + 'static) -> JoinHandle<T> {
-    let trace = trace.clone();
-    windlass::spawn(move || f(trace))
+    fn spawn<T: 'static>(trace: Trace, f: Box<dyn FnOnce(Trace) -> T>) -> JoinHandle<T> {
+        windlass::spawn(move || f(trace))
+    }
+    spawn(trace.clone(), Box::new(f))
 }
 
 /// Joins a task that ends.
@@ -108,13 +114,18 @@ pub(crate) fn sent(result: Result<(), SendError<i32>>) -> String {
 /// Notes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Noisy {
-    pub(crate) name: &'static str,
+    name: &'static str,
     trace: Trace,
 }
 
 impl Noisy {
     pub(crate) fn new(name: &'static str, trace: &Trace) -> Noisy {
         Noisy { name, trace: trace.clone() }
+    }
+
+    /// A method, so that a closure that asks for the name captures the whole.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 }
 

@@ -9,6 +9,8 @@ extern crate alloc;
 #[cfg(target_arch = "wasm32")]
 mod allocator;
 #[cfg(feature = "scheduler")]
+mod cases;
+#[cfg(feature = "scheduler")]
 mod tasks;
 
 use alloc::string::String;

@@ -237,6 +237,16 @@ fn an_import_may_call_the_guest_again() {
 }
 
 #[test]
+fn sixty_four_calls_nest_with_room_to_spare() {
+    let import = |caller: &mut Caller<'_>, a: i32, b: i32| match a {
+        0 => Ok(b),
+        _ => caller.call::<_, i32>("call_outside", (a - 1, b + 1)),
+    };
+    let mut reactor = load(fake().builder.import("env", "call_outside", import));
+    assert_eq!(reactor.call::<_, i32>("call_outside", (99, 1)).expect("nested"), 100);
+}
+
+#[test]
 fn an_import_reaches_the_embedders_state_and_the_guests_memory() {
     fn note(caller: &mut Caller<'_, Vec<String>>, a: i32, _: i32) -> Result<i32> {
         let report = caller.report()?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::fake::{fake, load, nested};
-use windlass_host::{AsyncReactor, CallFuture, Caller, Error, MockClock, Result};
+use windlass_host::{Alarm, AsyncReactor, CallFuture, Caller, Clock, Error, MockClock, Reactor, Result};
 
 /// Counts wake-ups.
 #[derive(Default)]
@@ -305,4 +305,76 @@ fn the_last_handle_dropped_inside_of_an_import_closes_afterwards() {
     blocked.pending();
     drop(lent);
     assert!(matches!(blocked.ready(), Err(Error::Closed { .. })));
+}
+
+#[test]
+fn a_call_that_ended_while_another_was_polled_is_looked_at_again() {
+    let (reactor, _, trace) = reactor();
+    let (mut blocked, mut releases) = (call(&reactor, "block"), call(&reactor, "release"));
+    blocked.pending();
+    assert_eq!((blocked.woken(), trace.take()), (1, vec![1, 2]));
+    assert_eq!(blocked.ready().expect("released"), 101);
+    assert_eq!(releases.ready().expect("done"), 102);
+}
+
+/// A clock whose alarms are late without end.
+#[derive(Clone)]
+struct Late(MockClock);
+
+impl Clock for Late {
+    fn now(&self) -> u64 {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, until: u64) {
+        self.0.sleep_until(until);
+    }
+
+    fn alarm(&self) -> Box<dyn Alarm> {
+        Box::new(Never)
+    }
+}
+
+struct Never;
+
+impl Alarm for Never {
+    fn set(&mut self, _: u64, _: Waker) {}
+
+    fn clear(&mut self) {}
+}
+
+#[test]
+fn a_timer_that_comes_due_between_two_polls_is_not_lost() {
+    let clock = MockClock::new();
+    let of_guest = clock.clone();
+    let reactor = Reactor::builder()
+        .clock(Late(clock))
+        .import("env", "trace", move |_: &mut Caller<'_>, what: i32| {
+            // Time passes while the second call is polled.
+            if what == 2 {
+                of_guest.advance(Duration::from_nanos(1_000));
+            }
+        })
+        .import("env", "init", |_: &mut Caller<'_>| 0)
+        .import("env", "call_outside", nested);
+    let reactor = load(reactor).into_async();
+    let (mut sleeping, mut blocked) = (sleep(&reactor, 1_000), call(&reactor, "block"));
+    sleeping.pending();
+    assert_eq!(sleeping.woken(), 1);
+    assert_eq!(sleeping.ready().expect("slept"), 101);
+    blocked.pending();
+}
+
+#[test]
+fn a_result_that_poisons_when_it_is_taken_is_heard_by_the_others() {
+    let (reactor, ..) = reactor();
+    let mut blocked = call(&reactor, "block");
+    let mut bad = Task::new(reactor.call::<_, ()>("bad_result", ()));
+    // The other one has looked at all news before.
+    blocked.pending();
+    blocked.pending();
+    assert_eq!(blocked.woken(), 1);
+    assert!(matches!(bad.ready(), Err(Error::Panicked { .. })));
+    assert_eq!(blocked.woken(), 1);
+    assert!(matches!(blocked.ready(), Err(Error::Poisoned { .. })));
 }

@@ -21,6 +21,20 @@ fn a_call_is_pending_until_its_timer_and_then_done_once() {
 }
 
 #[test]
+fn the_wake_up_is_forgotten_by_the_background_poll_that_it_asked_for() {
+    let (mut reactor, clock, _) = reactor();
+    let call = reactor.start::<_, i32>("sleep", 1_000u64).expect("it starts");
+    assert_eq!(reactor.poll(&call).expect("poll"), Progress::Pending);
+    assert!(!reactor.poll_background().expect("too early"));
+    assert_eq!(reactor.next_wake(), Some(1_000));
+    clock.advance(Duration::from_nanos(1_000));
+    // The fake guest wants nothing more, and says nothing.
+    assert!(!reactor.poll_background().expect("poll"));
+    assert_eq!(reactor.next_wake(), None);
+    assert_eq!(reactor.poll(&call).expect("poll"), Progress::Done(101));
+}
+
+#[test]
 fn a_call_that_is_still_runnable_says_so() {
     let (mut reactor, ..) = reactor();
     let call = reactor.start::<_, i32>("yield", 2).expect("it starts");

@@ -25,12 +25,19 @@ pub(crate) struct Setup {
     direct: bool,
     mode: i32,
     may_block: bool,
+    memory: Option<usize>,
     on_call: OnCall,
 }
 
 /// The guest with the scheduler, whose init does nothing, in a host that may not block.
 pub(crate) fn guest() -> Setup {
-    Setup { direct: false, mode: 0, may_block: false, on_call: |_, what| panic!("the guest calls {what}") }
+    Setup {
+        direct: false,
+        mode: 0,
+        may_block: false,
+        memory: None,
+        on_call: |_, what| panic!("the guest calls {what}"),
+    }
 }
 
 /// The guest without the scheduler.
@@ -48,6 +55,11 @@ impl Setup {
         Self { may_block: true, ..self }
     }
 
+    /// Most bytes of memory.
+    pub(crate) fn memory(self, bytes: usize) -> Self {
+        Self { memory: Some(bytes), ..self }
+    }
+
     pub(crate) fn on_call(self, on_call: OnCall) -> Self {
         Self { on_call, ..self }
     }
@@ -62,7 +74,9 @@ impl Setup {
             calls: Vec::new(),
             notes: Vec::new(),
         };
+        let limits = self.memory.map_or_else(Limits::default, |bytes| Limits::default().memory(bytes));
         let reactor = Reactor::with_state(world)
+            .limits(limits)
             .clock(clock.clone())
             .may_block(self.may_block)
             .import("test", "init_mode", |caller: &mut Caller<'_, World>| {

@@ -22,6 +22,7 @@ const PRELUDE: &str = r#"
     (import "env" "throw" (func $throw))
     (import "windlass" "exit" (func $exit))
     (import "env" "log_sp" (func $log_sp))
+    (import "env" "try_initialize" (func $try_initialize (result i32)))
     (import "windlass" "fail" (func $fail))
     (memory (export "memory") 4)
     (global $__stack_pointer (export "__stack_pointer") (mut i32) (i32.const 65536))
@@ -77,7 +78,7 @@ pub fn lower_plainly(wasm: &[u8]) -> Lowered {
 
 /// A lowered guest in an engine. `env.log` appends to the trace, `env.log_sp` the shadow stack pointer that an import
 /// sees, as a distance from the top of the host's stack; `env.call` and `env.try_call` call the guest's export
-/// `nested`; `env.throw` throws.
+/// `nested`, `env.try_initialize` its export `_initialize`; `env.throw` throws.
 pub struct Running {
     store: Store<Vec<i32>>,
     instance: Instance,
@@ -167,6 +168,12 @@ fn define(linker: &mut Linker<Vec<i32>>) -> Result<(), Error> {
     linker.func_wrap("env", "call", |mut caller: Host<'_>, argument: i32| nested(&mut caller, argument))?;
     linker.func_wrap("env", "try_call", |mut caller: Host<'_>, argument: i32| {
         i32::from(nested(&mut caller, argument).is_err())
+    })?;
+    linker.func_wrap("env", "try_initialize", |mut caller: Host<'_>| -> Result<i32, Error> {
+        let function = caller.get_export("_initialize").and_then(wasmi::Extern::into_func);
+        let function =
+            function.ok_or_else(|| Error::new("no export `_initialize`"))?.typed::<(), ()>(&caller)?;
+        Ok(i32::from(function.call(caller.as_context_mut(), ()).is_err()))
     })?;
     linker.func_wrap("env", "throw", || -> Result<(), Error> { Err(Error::new("thrown by the host")) })?;
     Ok(())
