@@ -438,13 +438,7 @@ export class Reactor {
     // The guest's own way out. Any other trap happened to it, whatever an earlier error left in the door.
     if (useDoor && this.#door && error instanceof WebAssembly.RuntimeError && error.message === 'unreachable') {
       const code = this.#helper('windlass_error_code');
-      if (code !== 0) {
-        const named = this.#named(call, code);
-        // An import that handles the error lets the guest go on. If that then traps, it must not find this code in the door; the
-        // report writes another, 0.
-        if (this.#open > 1 && 'windlass_report' in this.#exports) this.#helper('windlass_report');
-        return named;
-      }
+      if (code !== 0) return this.#named(call, code);
     }
     this.#poison(call, error.message);
     return new WindlassError('Trap', { call, report: error.message, cause: error });

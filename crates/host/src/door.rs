@@ -44,15 +44,7 @@ impl<T: 'static> Guest<'_, T> {
             Some(Trap::UnreachableCodeReached) if use_door && self.store.data().exports.door => {
                 match self.door_code() {
                     Ok(0) => {}
-                    Ok(code) => {
-                        let error = self.named(call, code);
-                        // An import that handles the error lets the guest go on. If that then traps, it must not find this code
-                        // in the door; the report writes another, 0. Without the export there are no nested tasks either.
-                        if self.store.data().open > 0 {
-                            let _ = self.helper("windlass_report", &[]);
-                        }
-                        return error;
-                    }
+                    Ok(code) => return self.named(call, code),
                     Err(error) => return error,
                 }
             }
