@@ -47,10 +47,12 @@ const like = (kind, fields = {}) => (error) => {
 const ran = (reactor) => ({ constructors: reactor.call('constructed'), inits: reactor.call('inits') });
 const ONCE = { constructors: 1, inits: 1 };
 
-test('the lowered module has one `_initialize`, and it is for reactors', () => {
+test('the lowered module has one `_initialize`, and nothing is left to define', () => {
   const exported = WebAssembly.Module.exports(guestModule).map(({ name }) => name);
   const entries = exported.filter((name) => /^_|initialize$/.test(name));
   assert.deepEqual(entries, ['_initialize']);
+  const imported = WebAssembly.Module.imports(guestModule).map(({ module }) => module);
+  assert.ok(!imported.includes('windlass'));
 });
 
 test('rule 1: constructors and init run once, whatever is called', async () => {

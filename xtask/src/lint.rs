@@ -120,7 +120,7 @@ impl Lint {
 }
 
 fn clippy(command: &mut Command) -> Result<()> {
-    process::run(command.args(["--quiet", "--", "-Dwarnings"]))
+    process::run(command.args(["--quiet", "--keep-going", "--", "-Dwarnings"]))
 }
 
 fn only(features: &str) -> [String; 2] {

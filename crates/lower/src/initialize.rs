@@ -56,7 +56,7 @@ impl Initialize {
     }
 }
 
-/// Whether the module has an `_initialize` only once it has been lowered.
+/// Whether the lowering makes the module's `_initialize`.
 pub(crate) fn is_pending(module: &Module<'_>) -> bool {
     let exports = |name| module.exports.iter().any(|export| export.name == name);
     exports(GUEST_INITIALIZE) && !exports(START)

@@ -29,6 +29,8 @@ static GUEST: LazyLock<Vec<u8>> = LazyLock::new(|| {
         (func (export "go")
             (drop (call $enter))
             (call $run (call $prepare (i32.const 65536) (i32.const 66560) (i32.const 0) (i32.const 0))))
+        (func (export "_initialize") (call $log (i32.const 1)))
+        (func (export "windlass_initialize") (call $log (i32.const 2)))
         (data (i32.const 0) "some data")
         (@custom "windlass.exports" "go\00>v\00")
         "#,

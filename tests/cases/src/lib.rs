@@ -147,7 +147,6 @@ macro_rules! with_cases {
                 floats_survive_switches
                 large_closures_and_results
                 over_aligned_closures_and_results
-                page_aligned_closures_and_results
                 captures_are_dropped_before_the_join
                 a_joined_result_is_dropped_once;
         }

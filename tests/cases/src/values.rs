@@ -3,7 +3,7 @@
 use crate::Trace;
 use crate::trace::{Noisy, end, end_all, task};
 use core::hint::black_box;
-use windlass::{Builder, JoinHandle, yield_now};
+use windlass::{Builder, yield_now};
 
 /// Yields on the way down and on the way up; the locals of each frame are in memory, and in registers where the compiler likes.
 fn descend(trace: &Trace, name: &'static str, depth: u64) -> u64 {
@@ -103,44 +103,6 @@ pub(crate) fn over_aligned_closures_and_results(trace: &Trace) {
     note!(trace, "main: result: off by {}", misalignment(&result, 64));
     note!(trace, "main: value: {}", result.0.iter().map(|&byte| u32::from(byte)).sum::<u32>());
     note!(trace, "main: value: {}", end(small));
-}
-
-#[derive(Clone, Copy)]
-#[repr(C, align(4096))]
-struct Page(u8);
-
-/// Spawns a task that takes and gives a page.
-fn page_task(trace: &Trace, name: &'static str, page: Page) -> Option<JoinHandle<Page>> {
-    let trace = trace.clone();
-    let spawned = Builder::new().stack_size(128 << 10).spawn(move || {
-        note!(trace, "{name}: closure: off by {}", misalignment(&page, 4096));
-        yield_now();
-        Page(page.0 + 1)
-    });
-    spawned.ok()
-}
-
-fn note_page(trace: &Trace, name: &str, page: &Page) {
-    note!(trace, "{name}: result: {}, off by {}", page.0, misalignment(page, 4096));
-}
-
-/// That a stack's base is 64-aligned may be luck; that it is page-aligned is less likely.
-pub(crate) fn page_aligned_closures_and_results(trace: &Trace) {
-    let of_outer = trace.clone();
-    // Unoptimised code keeps many copies of a page.
-    let outer = Builder::new().stack_size(256 << 10).spawn(move || {
-        let trace = of_outer;
-        let (a, b) = (page_task(&trace, "a", Page(7)), page_task(&trace, "b", Page(9)));
-        for (name, handle) in [("a", a), ("b", b)] {
-            if let Some(Ok(page)) = handle.map(JoinHandle::join) {
-                note_page(&trace, name, &page);
-            }
-        }
-    });
-    match outer {
-        Ok(outer) => end(outer),
-        Err(error) => note!(trace, "main: {error}"),
-    }
 }
 
 pub(crate) fn captures_are_dropped_before_the_join(trace: &Trace) {

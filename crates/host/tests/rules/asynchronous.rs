@@ -46,7 +46,8 @@ fn rule_07_many_calls_are_in_flight_together_and_finish_out_of_order() {
     }
     for which in [2, 0, 1] {
         assert_eq!(raw.call("signal", &[which, 100 + which]), Ok(0));
-        let done: Vec<i64> = ids.iter().map(|&id| raw.call("windlass_poll", &[id]).expect("a poll")).collect();
+        let done: Vec<i64> =
+            ids.iter().map(|&id| raw.call("windlass_poll", &[id]).expect("a poll")).collect();
         assert_eq!(done[which as usize], 1);
         assert_eq!(raw.call("windlass.result.wait", &[ids[which as usize]]), Ok(100 + which));
         // Its id is dead, and stays it.

@@ -220,8 +220,5 @@ fn rule_05_a_named_failure_of_a_nested_call_leaves_the_caller_alone() {
     assert_eq!(rig.reactor.state().notes, [report]);
     assert_eq!(rig.call::<i32>("deep_yield", 50), 50);
     let error = rig.fails::<i32>("block", ());
-    assert_eq!(
-        told(&error).1,
-        "  task 0.3 \"block\": parked\n  task 1 \"block\": parked"
-    );
+    assert_eq!(told(&error).1, "  task 0.3 \"block\": parked\n  task 1 \"block\": parked");
 }

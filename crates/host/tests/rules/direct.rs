@@ -12,7 +12,9 @@ const WOULD_BLOCK: &str = "the call would block, and the scheduler is off";
 #[test]
 fn rule_11_the_module_needs_no_lowering_and_has_neither_tasks_nor_asynchronous_calls() {
     let names: Vec<String> = raw::direct().new().names().into_iter().map(str::to_owned).collect();
-    for missing in ["spawn", "windlass.", "windlass_poll", "windlass_cancel", "windlass_background", "many", "wait"] {
+    for missing in
+        ["spawn", "windlass.", "windlass_poll", "windlass_cancel", "windlass_background", "many", "wait"]
+    {
         assert_eq!(names.iter().find(|name| name.starts_with(missing)), None);
     }
     let mut rig = direct().ready();
@@ -44,10 +46,7 @@ fn rule_11_the_state_is_checked_first() {
     assert_eq!(raw.call("ping", &[]), failure(1, "not initialised: call `_initialize` first"));
     assert_eq!(raw.call("_initialize", &[]), Ok(0));
     assert_eq!(raw.call("ping", &[]), Ok(7));
-    assert_eq!(
-        raw.call("_initialize", &[]),
-        failure(2, "already initialised: `_initialize` is called once")
-    );
+    assert_eq!(raw.call("_initialize", &[]), failure(2, "already initialised: `_initialize` is called once"));
     assert_eq!(raw.call("constructed", &[]), Ok(1));
     let mut rig = direct().new();
     assert!(matches!(rig.fails::<i32>("ping", ()), Error::NotInitialised));
@@ -111,10 +110,7 @@ fn rule_11_an_init_that_would_block_is_an_error_and_leaves_the_module_not_initia
     let mut raw = raw::direct().mode(4).new();
     assert_eq!(raw.call("_initialize", &[]), failure(14, WOULD_BLOCK));
     assert_eq!(raw.call("ping", &[]), failure(1, "not initialised: call `_initialize` first"));
-    assert_eq!(
-        raw.call("_initialize", &[]),
-        failure(2, "already initialised: `_initialize` is called once")
-    );
+    assert_eq!(raw.call("_initialize", &[]), failure(2, "already initialised: `_initialize` is called once"));
 }
 
 #[test]

@@ -58,13 +58,7 @@ fn rule_01_an_init_that_blocks_for_ever_is_an_error_that_says_so() {
     for setup in [guest().mode(3), guest().mode(3).may_block()] {
         let mut rig = setup.new();
         let error = rig.reactor.initialize().expect_err("init blocks");
-        assert_eq!(
-            told(&error),
-            (
-                "Deadlock",
-                "  task 0 \"_initialize\": parked"
-            )
-        );
+        assert_eq!(told(&error), ("Deadlock", "  task 0 \"_initialize\": parked"));
         assert_eq!(rig.clock.slept(), []);
         assert!(matches!(rig.fails::<i32>("ping", ()), Error::NotInitialised));
     }
@@ -74,13 +68,7 @@ fn rule_01_an_init_that_blocks_for_ever_is_an_error_that_says_so() {
 fn rule_01_an_init_that_would_have_to_wait_is_an_error_that_says_so() {
     let mut rig = guest().mode(4).new();
     let error = rig.reactor.initialize().expect_err("init would wait");
-    assert_eq!(
-        told(&error),
-        (
-            "WouldWait",
-            "  task 0 \"_initialize\": sleeping"
-        )
-    );
+    assert_eq!(told(&error), ("WouldWait", "  task 0 \"_initialize\": sleeping"));
     assert!(matches!(rig.fails::<i32>("ping", ()), Error::NotInitialised));
 }
 
@@ -239,6 +227,31 @@ fn rule_02_exit_ends_an_asynchronous_call_and_what_else_is_pending() {
     let exits = rig.reactor.start::<_, ()>("exit_with", 4).expect("a start");
     assert!(matches!(rig.reactor.poll(&exits), Err(Error::Exited { code: 4 })));
     assert!(matches!(rig.reactor.poll(&waits), Err(Error::Ended { code: 4 })));
+}
+
+#[test]
+fn rule_02_a_poll_of_the_background_is_refused_before_initialize_and_after_exit() {
+    let mut rig = guest().new();
+    assert!(matches!(rig.reactor.poll_background(), Err(Error::NotInitialised)));
+    rig.reactor.initialize().expect("init works");
+    assert!(!rig.reactor.poll_background().expect("nothing is runnable"));
+    assert!(matches!(rig.fails::<()>("exit_with", 2), Error::Exited { code: 2 }));
+    assert!(matches!(rig.reactor.poll_background(), Err(Error::Ended { code: 2 })));
+}
+
+#[test]
+fn rule_02_exit_in_a_nested_call_ends_the_outer_one_where_it_next_waits() {
+    let mut rig = guest()
+        .on_call(|caller, what| {
+            let error = caller.call::<_, ()>("exit_with", what).expect_err("it ends the module");
+            caller.state_mut().notes.push(error.kind().to_owned());
+            Ok(what)
+        })
+        .ready();
+    assert!(matches!(rig.fails::<i32>("call_around_yield", 6), Error::Exited { code: 6 }));
+    assert_eq!(rig.reactor.state().calls, [6]);
+    assert_eq!(rig.reactor.state().notes, ["Exited"]);
+    assert!(matches!(rig.fails::<i32>("ping", ()), Error::Ended { code: 6 }));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rule 9: nothing runs on half-wound state.
 
-use windlass_host::{Caller, Error};
 use wasmtime::bail;
+use windlass_host::{Caller, Error};
 
 use crate::host::{World, guest, told};
 use crate::raw::{self, Failure, Raw, failure};
@@ -111,7 +111,9 @@ fn rule_09_frames_that_do_not_fit_when_unwound_are_an_overflow_too() {
         assert!(depth < 1_000, "16 KiB hold so much?");
     };
     assert_eq!(failed.kind(), "StackOverflow", "{failed}");
-    assert!(failed.report().is_some_and(|report| report.starts_with("task 0.1 \"deep_yield\": stack overflow")));
+    assert!(
+        failed.report().is_some_and(|report| report.starts_with("task 0.1 \"deep_yield\": stack overflow"))
+    );
 }
 
 #[test]
@@ -126,6 +128,23 @@ fn rule_09_a_host_error_thrown_through_the_guest_poisons_by_our_host() {
     assert_eq!((call.as_str(), import.as_str()), ("nested", "test.call"));
     let Error::Poisoned { by, .. } = rig.fails::<i32>("ping", ()) else { panic!("not poisoned") };
     assert_eq!(by, "nested");
+}
+
+#[test]
+fn rule_09_a_host_error_thrown_out_of_a_nested_call_poisons_the_outer_one() {
+    fn on_call(caller: &mut Caller<'_, World>, what: i32) -> windlass_host::Result<i32> {
+        if what == 2 {
+            return Err(Error::Cancelled);
+        }
+        let thrown = caller.call::<_, i32>("nested", 2).expect_err("it throws");
+        let refused = caller.call::<_, i32>("ping", ()).expect_err("it is poisoned");
+        caller.state_mut().notes.extend([thrown, refused].map(|error| error.kind().to_owned()));
+        Ok(0)
+    }
+    let mut rig = guest().on_call(on_call).ready();
+    assert!(matches!(rig.fails::<i32>("nested", 1), Error::Trap { call, .. } if call == "nested"));
+    assert_eq!(rig.reactor.state().notes, ["Import", "Poisoned"]);
+    assert!(matches!(rig.fails::<i32>("ping", ()), Error::Poisoned { by, .. } if by == "nested"));
 }
 
 #[test]
@@ -178,8 +197,7 @@ fn rule_09_within_an_import_calls_after_a_trap_are_refused() {
         assert_eq!(raw::call(&mut *caller, "ping", &[]), poisoned);
         Ok(what)
     }));
-    // The door holds what was recorded last.
-    assert_eq!(raw.call("nested", &[1]).map_err(|error| error.code), Err(4));
+    assert_eq!(raw.call("nested", &[1]).map_err(|error| error.code), Err(0));
     refuses_everything(&mut raw, "trap", done);
 }
 

@@ -64,7 +64,8 @@ fn rule_10_asynchronous_calls_leave_nothing_behind() {
             assert_eq!(raw.poll(id), 1);
             assert_eq!(raw.call("windlass.result.yield_times", &[id]), Ok(0));
         }
-        [("allocated", 0), ("stats", 0), ("stats", 1), ("stats", 2)].map(|(name, which)| raw.works(name, &[which]))
+        [("allocated", 0), ("stats", 0), ("stats", 1), ("stats", 2)]
+            .map(|(name, which)| raw.works(name, &[which]))
     };
     assert_eq!(round(), round());
 }

@@ -160,10 +160,7 @@ fn rule_13_with_a_live_ticker_a_call_ends_at_its_deadline_with_the_report() {
     let mut rig = guest().mode(1).may_block().ready();
     let blocks = rig.reactor.call_with_deadline::<_, i32>("block", (), Duration::from_micros(3_500));
     let error = blocks.expect_err("nobody wakes it");
-    assert_eq!(
-        told(&error),
-        ("TimedOut", "  task 0.1 \"block\": parked\n  task 1 \"sleeper\": sleeping")
-    );
+    assert_eq!(told(&error), ("TimedOut", "  task 0.1 \"block\": parked\n  task 1 \"sleeper\": sleeping"));
     assert_eq!(error.code(), Some(7));
     assert!(!error.poisons());
     assert_eq!(rig.clock.slept(), [1_000_000, 2_000_000, 3_000_000, 3_500_000]);
@@ -175,13 +172,7 @@ fn rule_13_a_deadline_without_a_timer_is_a_deadlock_at_once() {
     for setup in [guest(), guest().may_block()] {
         let mut rig = setup.ready();
         let blocks = rig.reactor.call_with_deadline::<_, i32>("block", (), Duration::from_secs(1));
-        assert_eq!(
-            told(&blocks.expect_err("nobody wakes it")),
-            (
-                "Deadlock",
-                "  task 0.1 \"block\": parked"
-            )
-        );
+        assert_eq!(told(&blocks.expect_err("nobody wakes it")), ("Deadlock", "  task 0.1 \"block\": parked"));
         assert_eq!(rig.clock.slept(), []);
     }
 }
@@ -222,6 +213,10 @@ fn rule_13_a_deadline_is_taken_by_the_next_call_even_if_that_is_refused() {
     raw.works("windlass_deadline", &[-1]);
     assert_eq!(raw.call("sleep_ms", &[5]), Ok(0));
     assert_eq!(raw.store.data().now, 5 * MS as u64);
+    // Whatever opens a call takes it.
+    raw.works("windlass_deadline", &[MS]);
+    assert_eq!(raw.poll(0), 0);
+    assert_eq!(raw.call("sleep_ms", &[0]), Ok(0));
     // One that has passed already ends the call before it begins.
     raw.works("windlass_deadline", &[MS]);
     assert_eq!(raw.call("sleep_ms", &[5]).map_err(|error| error.code), Err(7));
@@ -232,16 +227,14 @@ fn rule_13_a_deadline_is_taken_by_the_next_call_even_if_that_is_refused() {
 fn rule_13_an_asynchronous_call_times_out_when_it_is_polled() {
     let mut rig = guest().ready();
     rig.trace();
-    let waits = rig.reactor.start_with_deadline::<_, i32>("wait", 0, Duration::from_millis(10)).expect("a start");
+    let waits =
+        rig.reactor.start_with_deadline::<_, i32>("wait", 0, Duration::from_millis(10)).expect("a start");
     assert_eq!(rig.reactor.poll(&waits).expect("a poll"), Progress::Pending);
     rig.clock.advance(Duration::from_millis(9));
     assert_eq!(rig.reactor.poll(&waits).expect("a poll"), Progress::Pending);
     rig.clock.advance(Duration::from_millis(1));
     let error = rig.reactor.poll(&waits).expect_err("late");
-    assert_eq!(
-        told(&error),
-        ("TimedOut", "  task 0.2 \"wait\": receiving from a channel")
-    );
+    assert_eq!(told(&error), ("TimedOut", "  task 0.2 \"wait\": receiving from a channel"));
     // The call is over; its task goes on, detached, and its late result is dropped.
     assert!(matches!(rig.reactor.poll(&waits), Err(Error::NoSuchCall)));
     rig.call::<()>("signal", (0, 1));

@@ -1,6 +1,7 @@
 //! Beside the rules: what crosses between host and guest, and the sizes of stacks.
 
 use crate::host::{direct, guest};
+use crate::raw;
 
 #[test]
 fn every_number_crosses_at_its_extremes() {
@@ -48,6 +49,33 @@ fn text_and_bytes_cross_empty_and_large_and_leak_nothing() {
         };
         assert_eq!(round(), round());
     }
+}
+
+#[test]
+fn the_report_lists_what_has_not_finished_and_counts_what_is_alive() {
+    let mut raw = raw::guest().ready();
+    let report = |raw: &mut raw::Raw| {
+        let count = raw.works("windlass_report", &[]);
+        (count, raw.door().report.lines().filter(|line| *line != "  no task").count())
+    };
+    assert_eq!(report(&mut raw), (0, 0));
+    raw.start("wait", &[0]);
+    assert_eq!(report(&mut raw), (1, 1));
+    // A finished call whose result nobody has taken.
+    let done = raw.start("ping", &[]);
+    assert_eq!(raw.poll(done), 1);
+    assert_eq!(report(&mut raw), (2, 1));
+}
+
+#[test]
+fn reading_the_error_code_takes_it() {
+    let mut raw = raw::guest().ready();
+    assert_eq!(raw.call("block", &[]).map_err(|error| error.code), Err(5));
+    assert_eq!(raw.door().code, 0);
+    assert!(raw.call_unread("block").is_err());
+    // The next call clears it, too.
+    assert_eq!(raw.call("ping", &[]), Ok(7));
+    assert_eq!(raw.door().code, 0);
 }
 
 #[test]

@@ -106,13 +106,7 @@ fn rule_06_no_deadlock_while_another_task_may_go_on() {
 fn rule_07_a_synchronous_call_that_would_have_to_wait_is_another_error_and_the_next_call_works() {
     let mut rig = guest().ready();
     let error = rig.fails::<i32>("sleep_ms", 5i64);
-    assert_eq!(
-        told(&error),
-        (
-            "WouldWait",
-            "  task 0.1 \"sleep_ms\": sleeping"
-        )
-    );
+    assert_eq!(told(&error), ("WouldWait", "  task 0.1 \"sleep_ms\": sleeping"));
     assert_eq!(error.code(), Some(6));
     assert!(!error.poisons());
     assert_eq!(rig.clock.slept(), []);
@@ -130,10 +124,7 @@ fn rule_07_a_call_that_waits_for_a_sleeper_would_have_to_wait() {
     let error = rig.fails::<i32>("wait", 2);
     assert_eq!(
         told(&error),
-        (
-            "WouldWait",
-            "  task 0.2 \"wait\": receiving from a channel\n  task 1: sleeping"
-        )
+        ("WouldWait", "  task 0.2 \"wait\": receiving from a channel\n  task 1: sleeping")
     );
 }
 
