@@ -110,18 +110,21 @@ pub fn park_timeout(timeout: Duration) -> Result<bool, Cancelled> {
 
 #[track_caller]
 fn park_until(deadline: Option<Instant>) -> Result<bool, Cancelled> {
-    let token = runtime::with(|scheduler| match scheduler.running() {
-        Some(me) => core::mem::take(&mut scheduler.tasks[me].token),
-        None => false,
-    });
-    if token {
+    if take_token() {
         return Ok(true);
     }
     match dispatcher::block("park", &Block { deadline, ..Block::on(Waiting::Park) }) {
-        Wake::Done | Wake::Closed => Ok(true),
-        Wake::TimedOut => Ok(false),
         Wake::Cancelled => Err(Cancelled),
+        Wake::Done | Wake::Closed | Wake::TimedOut => Ok(take_token()),
     }
+}
+
+/// Consumes what `unpark` left.
+fn take_token() -> bool {
+    runtime::with(|scheduler| match scheduler.running() {
+        Some(me) => core::mem::take(&mut scheduler.tasks[me].token),
+        None => false,
+    })
 }
 
 /// Returns the running task.

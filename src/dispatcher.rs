@@ -188,6 +188,10 @@ fn drive_here(goal: Goal) -> Stop {
 
 /// Whether another thread holds an `Unparker` of a task that waits.
 fn may_be_woken_remotely() -> bool {
+    if cfg!(all(target_arch = "wasm32", not(target_feature = "atomics"))) {
+        // There is no other thread: whoever holds one is a task here.
+        return false;
+    }
     runtime::with(|scheduler| {
         scheduler.tasks.iter().any(|(_, block)| {
             block.state == State::Blocked && block.remote.as_ref().is_some_and(|remote| remote.is_shared())
@@ -197,7 +201,7 @@ fn may_be_woken_remotely() -> bool {
 
 /// The list of tasks, for an error.
 pub(crate) fn report() -> String {
-    runtime::with(|scheduler| format!("{}", Report(scheduler)))
+    runtime::with(|scheduler| format!("{}", Report { scheduler, most: usize::MAX }))
 }
 
 /// Calls `f` on the innermost host loop's stack.

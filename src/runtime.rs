@@ -89,9 +89,13 @@ impl Builder {
     }
 
     /// Sets where stacks come from.
+    ///
+    /// # Safety
+    /// An overflow of these stacks does no harm: they have a guard that faults (as those of `stacks::slab`), or the lowered code
+    /// checks their limit (wasm32), or no task ever needs more than it has.
     #[cfg(feature = "scheduler")]
     #[must_use]
-    pub fn stacks(mut self, stacks: impl StackProvider + 'static) -> Builder {
+    pub unsafe fn stacks(mut self, stacks: impl StackProvider + 'static) -> Builder {
         self.stacks = Some(Box::new(stacks));
         self
     }
@@ -116,7 +120,25 @@ impl Builder {
     ///
     /// # Errors
     /// [`AlreadyInstalled`] if the thread has one.
+    #[cfg(any(feature = "std", target_arch = "wasm32"))]
     pub fn install(self) -> Result<(), AlreadyInstalled> {
+        self.make_current()
+    }
+
+    /// Makes this the program's runtime.
+    ///
+    /// # Safety
+    /// Without `std` nothing tells one thread from another: from now on only one thread of execution uses this crate, but for what says
+    /// that it may be called from any.
+    ///
+    /// # Errors
+    /// [`AlreadyInstalled`] if the program has one.
+    #[cfg(not(any(feature = "std", target_arch = "wasm32")))]
+    pub unsafe fn claim(self) -> Result<(), AlreadyInstalled> {
+        self.make_current()
+    }
+
+    fn make_current(self) -> Result<(), AlreadyInstalled> {
         if !word::get().is_null() {
             return Err(AlreadyInstalled);
         }
@@ -144,6 +166,8 @@ impl Builder {
         });
         word::set(Box::into_raw(runtime));
         owner::note();
+        #[cfg(all(feature = "scheduler", feature = "std", panic = "abort", not(target_arch = "wasm32")))]
+        crate::spawn::name_panicking_tasks();
         Ok(())
     }
 }
@@ -184,8 +208,8 @@ pub(crate) fn current() -> &'static Runtime {
 
 #[cold]
 fn first_use() -> &'static Runtime {
-    // Cannot fail: the word is null.
-    let _ = Builder::new().install();
+    // Cannot fail: the word is null. (Where there is no default platform this is the named panic.)
+    let _ = Builder::new().make_current();
     // SAFETY: as in `current`.
     unsafe { &*word::get() }
 }
@@ -304,6 +328,8 @@ mod word {
 #[cfg(feature = "std")]
 mod owner {
     use super::{Runtime, word};
+    #[cfg(feature = "scheduler")]
+    use crate::{scheduler::Report, task::State};
     use alloc::boxed::Box;
     use core::cell::Cell;
     use core::ptr;
@@ -328,11 +354,14 @@ mod owner {
             {
                 // SAFETY: the thread is ending; nobody borrows the scheduler.
                 let scheduler = unsafe { &*(*runtime).scheduler.get() };
-                if scheduler.tasks.iter().any(|(_, block)| block.state != crate::task::State::Exited) {
-                    std::eprintln!(
-                        "windlass: a thread ended with tasks that have not finished; their stacks are kept\n{}",
-                        crate::scheduler::Report(scheduler)
-                    );
+                if scheduler.tasks.iter().any(|(_, block)| block.state != State::Exited) {
+                    // After `exit` that is what was asked for.
+                    if scheduler.ended.is_none() {
+                        std::eprintln!(
+                            "windlass: a thread ended with tasks that have not finished; their stacks are kept\n{}",
+                            Report { scheduler, most: 20 }
+                        );
+                    }
                     return;
                 }
                 // SAFETY: the runtime was made by `install`.

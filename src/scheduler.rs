@@ -236,11 +236,11 @@ impl Scheduler {
     /// Makes `park` of that task return, now or the next time.
     pub(crate) fn unpark(&mut self, id: TaskId) {
         let Some(task) = self.tasks.find(id) else { return };
+        // Consumed when `park` returns, so that two of them count once, as with threads.
         let block = &mut self.tasks[task];
-        match (block.state, block.waiting) {
-            (State::Exited, _) => {}
-            (State::Blocked, Waiting::Park) => self.wake(task, Wake::Done),
-            _ => block.token = true,
+        block.token = true;
+        if block.state == State::Blocked && block.waiting == Waiting::Park {
+            self.wake(task, Wake::Done);
         }
     }
 
@@ -363,17 +363,25 @@ impl Scheduler {
 ///   task 2 "adder": receiving from a channel
 ///   task 5: ready
 /// ```
-pub(crate) struct Report<'a>(pub(crate) &'a Scheduler);
+pub(crate) struct Report<'a> {
+    pub(crate) scheduler: &'a Scheduler,
+    /// Lines at most; what is left out is counted.
+    pub(crate) most: usize,
+}
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut first = true;
-        for (id, block) in self.0.tasks.iter() {
+        let mut lines = 0;
+        for (id, block) in self.scheduler.tasks.iter() {
             let TaskBlock { state, name, waiting, .. } = block;
             if *state == State::Exited {
                 continue;
             }
-            if !core::mem::take(&mut first) {
+            lines += 1;
+            if lines > self.most {
+                continue;
+            }
+            if lines > 1 {
                 f.write_str("\n")?;
             }
             write!(f, "  task {id}")?;
@@ -389,8 +397,11 @@ impl fmt::Display for Report<'_> {
                 State::Free | State::Exited => {}
             }
         }
-        if first {
+        if lines == 0 {
             f.write_str("  no task")?;
+        }
+        if lines > self.most {
+            write!(f, "\n  and {} more", lines - self.most)?;
         }
         Ok(())
     }
@@ -547,7 +558,7 @@ mod tests {
         // Task 2 calls the host, which calls in again.
         let inner = spawn(&mut scheduler, 3);
         scheduler.open_loop("inner", Some(inner)).expect("memory");
-        assert!(format!("{}", Report(&scheduler)).contains("task 1: in a host call"));
+        assert!(format!("{}", Report { scheduler: &scheduler, most: 9 }).contains("task 1: in a host call"));
         assert_eq!(next(&mut scheduler), Some(11));
         assert_eq!(number(scheduler.exit()), 3, "the inner loop goes on although the outer call is done");
         assert_eq!(scheduler.exit(), Context::HOST);

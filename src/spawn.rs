@@ -197,6 +197,26 @@ fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|payload| Panic { payload })
 }
 
+/// Where a panic ends the program, it says first which task it was.
+#[cfg(all(feature = "std", panic = "abort", not(target_arch = "wasm32")))]
+pub(crate) fn name_panicking_tasks() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(alloc::boxed::Box::new(move |info| {
+            if let Some(task) = crate::current::try_current() {
+                match task.name() {
+                    Some(name) => {
+                        std::eprintln!("windlass: a panic in task {} \"{name}\" ends the program", task.id())
+                    }
+                    None => std::eprintln!("windlass: a panic in task {} ends the program", task.id()),
+                }
+            }
+            before(info);
+        }));
+    });
+}
+
 #[cfg(not(feature = "std"))]
 fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     Ok(f())

@@ -5,30 +5,38 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-/// Compiles `source` against this package, for this machine, and returns what the compiler says; `None` if it compiles.
-fn errors(name: &str, source: &str) -> Option<String> {
+/// A package of its own around `source`, which is `file`; `windlass` with `features`, and `more` in the manifest.
+fn cargo(command: &str, name: &str, (file, source): (&str, &str), features: &str, more: &str) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ui").join(name);
     fs::create_dir_all(dir.join("src")).expect("a folder for the case");
     let manifest = format!(
         "[package]\nname = \"{name}\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-         windlass = {{ path = '{}', default-features = false }}\n",
+         windlass = {{ path = '{}', default-features = false, features = [{features}] }}\n{more}",
         root.display()
     );
     fs::write(dir.join("Cargo.toml"), manifest).expect("the manifest");
-    fs::write(dir.join("src/lib.rs"), source).expect("the source");
+    fs::write(dir.join("src").join(file), source).expect("the source");
     // The versions that this build has, so that nothing is looked up.
     fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).expect("the lock file");
-    let output = Command::new(env!("CARGO"))
-        .args(["check", "--quiet", "--offline", "--color=never", "--manifest-path"])
+    Command::new(env!("CARGO"))
+        .args([command, "--quiet", "--offline", "--color=never", "--manifest-path"])
         .arg(dir.join("Cargo.toml"))
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui-target"))
         .output()
-        .expect("cargo");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    (!output.status.success()).then_some(text)
+        .expect("cargo")
+}
+
+/// Compiles `source` against this package, for this machine, and returns what the compiler says; `None` if it compiles.
+fn errors(name: &str, source: &str) -> Option<String> {
+    let output = cargo("check", name, ("lib.rs", source), "\"alloc\"", "");
+    (!output.status.success()).then(|| text(&output))
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn refuses(name: &str, source: &str, expected: &[&str]) {
@@ -85,6 +93,8 @@ fn what_an_export_cannot_be_is_refused() {
         #[windlass::export] async fn later() {}
         #[windlass::export] unsafe fn trusting() {}
         #[windlass::export(name = \"windlass_poll\")] fn ours() {}
+        #[windlass::export] fn memory() {}
+        #[windlass::export] fn _start() {}
         #[windlass::export] struct NotAFunction;
         #[windlass::init] fn init(_: i32) {}
         ",
@@ -93,9 +103,30 @@ fn what_an_export_cannot_be_is_refused() {
             "a function with `#[windlass::export]` cannot be generic: the host calls one function",
             "a function with `#[windlass::export]` cannot be async: tasks block instead",
             "a function with `#[windlass::export]` cannot be unsafe: the host cannot uphold a contract",
-            "does not begin with `windlass`",
+            "does not begin with `windlass` or `_`, and is not `memory`",
+            "fn memory() {}",
+            "fn _start() {}",
             "this attribute belongs on a function",
             "an init function takes no parameters",
         ],
     );
+}
+
+#[test]
+fn where_panics_abort_the_program_says_first_which_task_it_was() {
+    let source = "
+        fn main() {
+            windlass::run(|| {
+                let builder = windlass::Builder::new().name(\"fragile\");
+                builder.spawn(|| panic!(\"the last words\")).unwrap().join().unwrap();
+            });
+        }
+    ";
+    let profile = "\n[profile.dev]\npanic = \"abort\"\n";
+    let output = cargo("run", "aborts", ("main.rs", source), "\"std\", \"scheduler\"", profile);
+    let text = text(&output);
+    let named = text.find("windlass: a panic in task 1 \"fragile\" ends the program");
+    let message = text.find("the last words");
+    assert!(named.is_some() && named < message, "{text}");
+    assert!(!output.status.success());
 }

@@ -185,6 +185,7 @@ pub(super) fn poll_inside(id: u32) -> Result<Progress, RunError> {
 pub(super) unsafe fn take_result<T: 'static>(id: u32, name: Option<&'static str>) -> Result<T, RunError> {
     let finished = {
         let state = state();
+        state.check()?;
         state.calls.iter().any(|call| {
             call.id == id && name.is_none_or(|name| name == call.name) && call.handle.is_finished()
         })

@@ -23,11 +23,16 @@ use core::cell::RefMut;
 /// [`RunError::AlreadyInitialised`] the second time; [`RunError::Deadlock`] or [`RunError::WouldWait`] when `init` blocks for ever or
 /// would have to wait for the host, and the others of a call. The reactor then counts as not initialised.
 pub fn initialize(init: impl FnOnce() + 'static) -> Result<(), RunError> {
-    gate::guarded(|| initialize_inside(init))
+    gate::guarded(|| initialize_inside(|| (), init))
 }
 
-pub(super) fn initialize_inside(init: impl FnOnce() + 'static) -> Result<(), RunError> {
+/// `constructors` run at most once, before anything else and outside of a task.
+pub(super) fn initialize_inside(
+    constructors: impl FnOnce(),
+    init: impl FnOnce() + 'static,
+) -> Result<(), RunError> {
     state().begin_init()?;
+    constructors();
     let result = run_inside("_initialize", None, init);
     state().phase = if result.is_ok() { Phase::Ready } else { Phase::Failed };
     result

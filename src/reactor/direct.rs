@@ -11,7 +11,16 @@ use core::cell::RefMut;
 /// # Errors
 /// [`RunError::AlreadyInitialised`] the second time.
 pub fn initialize(init: impl FnOnce() + 'static) -> Result<(), RunError> {
+    initialize_inside(|| (), init)
+}
+
+/// `constructors` run at most once, before anything else.
+pub(super) fn initialize_inside(
+    constructors: impl FnOnce(),
+    init: impl FnOnce() + 'static,
+) -> Result<(), RunError> {
     state().begin_init()?;
+    constructors();
     open("_initialize", init);
     state().phase = Phase::Ready;
     Ok(())
@@ -59,15 +68,10 @@ pub(super) fn state() -> RefMut<'static, State> {
     runtime::current().reactor.borrow_mut()
 }
 
-/// Ends the innermost call because it would have to wait; an init that does has failed.
+/// Ends the innermost call because it would have to wait. Its frames are given up half-way, so nothing may run after it.
 pub(crate) fn would_block() -> ! {
-    {
-        let mut state = state();
-        state.open.pop();
-        if state.open.is_empty() && state.phase == Phase::Initialising {
-            state.phase = Phase::Failed;
-        }
-    }
+    let by = innermost().unwrap_or("a call");
+    state().poisoned.get_or_insert(by);
     #[cfg(target_arch = "wasm32")]
     super::exports::fail(&RunError::WouldBlock);
     #[cfg(not(target_arch = "wasm32"))]

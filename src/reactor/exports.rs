@@ -6,7 +6,6 @@ use super::state::code;
 use super::value::{Output, memory};
 use crate::error::RunError;
 use crate::runtime;
-use crate::time::Instant;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;
@@ -49,11 +48,9 @@ fn trap() -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// Each call from the host begins so; returns its deadline.
-fn begin() -> Option<Instant> {
-    let mut state = state();
-    state.door.code = 0;
-    state.next_deadline.take()
+/// Each call from the host begins so.
+fn begin() {
+    state().door.code = 0;
 }
 
 /// Taken by reading: a trap after an error that an import handled must not look like that error.
@@ -80,11 +77,6 @@ extern "C" fn windlass_exit_code() -> i32 {
 #[unsafe(no_mangle)]
 extern "C" fn windlass_poison() {
     super::poison();
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn windlass_deadline(until: i64) {
-    state().next_deadline = u64::try_from(until).ok().map(Instant::from_nanos);
 }
 
 #[unsafe(no_mangle)]
@@ -138,31 +130,23 @@ extern "C" fn initialize() {
         fn __wasm_call_ctors();
     }
     begin();
-    let first = state().phase == super::state::Phase::New;
-    guard(|| {
+    let constructors = || {
         // The linker makes every export run the constructors again unless somebody calls them.
         #[cfg(not(target_os = "wasi"))]
-        if first {
-            // SAFETY: once, before anything else.
-            unsafe { __wasm_call_ctors() };
+        // SAFETY: once, before anything else.
+        unsafe {
+            __wasm_call_ctors();
         }
         #[cfg(feature = "std")]
-        if first {
-            std::panic::set_hook(alloc::boxed::Box::new(|info| record_panic(info)));
+        std::panic::set_hook(alloc::boxed::Box::new(|info| record_panic(info)));
+    };
+    let inits = || {
+        let inits = INITS.0.take();
+        for init in inits {
+            init();
         }
-        let _ = first;
-        let run = || {
-            let inits = INITS.0.take();
-            for init in inits {
-                init();
-            }
-        };
-        #[cfg(feature = "scheduler")]
-        let result = super::call::initialize_inside(run);
-        #[cfg(not(feature = "scheduler"))]
-        let result = super::call::initialize(run);
-        result
-    });
+    };
+    guard(|| super::call::initialize_inside(constructors, inits));
 }
 
 // ---- calls
@@ -172,7 +156,8 @@ extern "C" fn initialize() {
 fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
     if let Err(error) = super::call::gate::enter() {
         record_error(&error);
-        trap();
+        drop(error);
+        super::host::fail();
     }
     match body() {
         Ok(value) => {
@@ -211,7 +196,8 @@ where
     F: FnOnce() -> T + 'static,
     T: Output,
 {
-    let deadline = begin();
+    begin();
+    let deadline = state().next_deadline.take();
     guard(|| super::call::call_inside(name, deadline, f)).into_abi()
 }
 
@@ -231,10 +217,11 @@ mod asynchronous {
     use super::super::asynchronous::{
         Progress, cancel_call, poll_inside, set_background, start_inside, take_result,
     };
-    use super::super::call::gate;
+    use super::super::call::{gate, state};
     use super::super::value::Output;
     use super::{begin, guard, record, record_error};
     use crate::runtime;
+    use crate::time::Instant;
 
     /// Starts an asynchronous call of an export; 0: failed.
     pub fn start<F, T>(name: &'static str, f: F) -> u32
@@ -242,7 +229,8 @@ mod asynchronous {
         F: FnOnce() -> T + 'static,
         T: Output,
     {
-        let deadline = begin();
+        begin();
+        let deadline = state().next_deadline.take();
         gate::guarded(|| start_inside(name, deadline, f)).unwrap_or_else(|error| {
             record_error(&error);
             0
@@ -272,7 +260,20 @@ mod asynchronous {
 
     #[unsafe(no_mangle)]
     extern "C" fn windlass_cancel(id: u32) -> i32 {
-        i32::from(cancel_call(id))
+        begin();
+        let existed = gate::guarded(|| {
+            state().check()?;
+            Ok(cancel_call(id))
+        });
+        i32::from(existed.unwrap_or_else(|error| {
+            record_error(&error);
+            false
+        }))
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_deadline(until: i64) {
+        state().next_deadline = u64::try_from(until).ok().map(Instant::from_nanos);
     }
 
     #[unsafe(no_mangle)]

@@ -4,7 +4,7 @@ use crate::error::RunError;
 use crate::runtime;
 #[cfg(feature = "scheduler")]
 use crate::spawn::RawHandle;
-#[cfg(any(feature = "scheduler", target_arch = "wasm32"))]
+#[cfg(feature = "scheduler")]
 use crate::time::Instant;
 #[cfg(target_arch = "wasm32")]
 use alloc::string::String;
@@ -20,6 +20,10 @@ pub(super) enum Phase {
     Initialising,
     Ready,
     /// Init did not finish: counts as not initialised, for ever.
+    #[cfg_attr(
+        not(feature = "scheduler"),
+        allow(dead_code, reason = "without the scheduler it poisons instead")
+    )]
     Failed,
 }
 
@@ -42,7 +46,7 @@ pub(crate) struct State {
     /// `exit` was called.
     pub(super) ended: Option<i32>,
     /// Deadline of the next call.
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
     pub(super) next_deadline: Option<Instant>,
     #[cfg(target_arch = "wasm32")]
     pub(super) door: Door,

@@ -5,9 +5,9 @@
 //! allocator. [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
 //!
 //! ```text
-//!   limit                                                        base
-//!     │ guard │ <──────────── grows down ── frames │ context │ closure or result │
-//!     (below)                                        (wasm)    (Packet, spawn.rs)
+//!           limit                                                      base
+//!     │ guard │ context ─────► free ◄──────── grows down ── frames │ closure or result │
+//!     (slab)    (wasm32)                                             (Packet, spawn.rs)
 //! ```
 #![allow(unsafe_code, reason = "a stack provider promises memory; unsafe trait")]
 
@@ -103,7 +103,6 @@ pub unsafe trait StackProvider {
 /// The provider of this platform.
 #[cfg(all(feature = "std", unix))]
 pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
-    overflow::install_handler();
     alloc::boxed::Box::new(slab::SlabStacks::new())
 }
 

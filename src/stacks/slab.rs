@@ -63,8 +63,9 @@ impl Default for SlabStacks {
 }
 
 impl SlabStacks {
-    /// Returns a provider that has mapped nothing yet.
+    /// Returns a provider that has mapped nothing yet; the first one in the process installs the handler that reports an overflow.
     pub fn new() -> SlabStacks {
+        super::overflow::install_handler();
         // SAFETY: `sysconf` has no preconditions.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         SlabStacks { page: usize::try_from(page).unwrap_or(4096), classes: Vec::new(), in_use: 0 }

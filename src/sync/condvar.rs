@@ -109,7 +109,16 @@ impl Condvar {
         let how = Block { queue: Some(&self.waiting), deadline, ..Block::on(Waiting::Condvar) };
         match dispatcher::block("Condvar::wait", &how) {
             Wake::Cancelled => Err(Cancelled),
-            wake @ (Wake::Done | Wake::Closed | Wake::TimedOut) => Ok((mutex.lock()?, wake == Wake::Done)),
+            wake @ (Wake::Done | Wake::Closed | Wake::TimedOut) => match mutex.lock() {
+                Ok(guard) => Ok((guard, wake == Wake::Done)),
+                Err(cancelled) => {
+                    // Notified, but cancelled before it had the lock: the notification is somebody else's then.
+                    if wake == Wake::Done {
+                        self.notify_one();
+                    }
+                    Err(cancelled)
+                }
+            },
         }
     }
 

@@ -74,7 +74,7 @@ pub(crate) struct Globals {
 
 impl Globals {
     /// Their names, in the order of the methods.
-    pub(crate) const NAMES: [&str; 9] = [
+    pub(crate) const NAMES: [&str; 10] = [
         "windlass.current",
         "windlass.host_sp",
         "windlass.stack_limit",
@@ -84,6 +84,7 @@ impl Globals {
         "windlass.rewinding",
         "windlass.target",
         "windlass.constructors",
+        "windlass.refused",
     ];
 
     /// The running context; 0 on the host's stack.
@@ -105,6 +106,10 @@ impl Globals {
     /// The in-host mark.
     pub(crate) fn in_host(self) -> u32 {
         self.first + 4
+    }
+    /// `enter` has refused, and `fail` has not followed yet.
+    pub(crate) fn refused(self) -> u32 {
+        self.first + 9
     }
     /// Set from `switch` until `run` has taken the unwound frames.
     fn unwinding(self) -> u32 {

@@ -50,6 +50,27 @@ fn a_call_out_of_an_import_nests() {
 }
 
 #[test]
+fn each_refusal_gives_the_whole_stack_back() {
+    let mut guest = guest_without_tasks(
+        r#"
+        (func (export "trap") (drop (call $enter)) (call $push (i32.const 64)) unreachable)
+        (func (export "go")
+            (call $own_sp)
+            (call $push (i32.const 16))
+            (call $log (call $enter))
+            (call $fail))
+        "#,
+    );
+    guest.fails("trap");
+    guest.fails("go");
+    assert_eq!(guest.trace(), [-64, 0], "the first finds what the trap left");
+    for _ in 0..3 {
+        guest.fails("go");
+        assert_eq!(guest.trace(), [0, 0]);
+    }
+}
+
+#[test]
 fn a_call_while_another_is_open_and_not_in_the_host_is_refused() {
     let mut guest = guest_without_tasks(
         r#"

@@ -5,6 +5,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Error, FnArg, ItemFn, LitByte, LitStr, Pat, ReturnType, Type};
 
@@ -94,10 +95,8 @@ fn expand(
 }
 
 fn export_name(attributes: TokenStream, function: &ItemFn) -> Result<LitStr, Error> {
-    if attributes.is_empty() {
-        return Ok(LitStr::new(&function.sig.ident.to_string(), function.sig.ident.span()));
-    }
-    let mut name = None;
+    let ident = &function.sig.ident;
+    let mut name = attributes.is_empty().then(|| LitStr::new(&ident.unraw().to_string(), ident.span()));
     let parser = syn::meta::parser(|meta| {
         if !meta.path.is_ident("name") {
             return Err(meta.error("expected `name = \"...\"`"));
@@ -110,13 +109,14 @@ fn export_name(attributes: TokenStream, function: &ItemFn) -> Result<LitStr, Err
     let text = name.value();
     if text.is_empty()
         || text.contains('\0')
+        || text.starts_with('_')
         || text.starts_with("windlass")
-        || text == "_initialize"
         || text == "memory"
     {
         return Err(Error::new(
             name.span(),
-            "an export's name is not empty, has no zero byte, does not begin with `windlass`, and is not `_initialize` or `memory`",
+            "an export's name is not empty, has no zero byte, does not begin with `windlass` or `_`, and is not `memory`; \
+             choose another with `#[windlass::export(name = \"...\")]`",
         ));
     }
     Ok(name)

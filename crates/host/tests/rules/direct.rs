@@ -11,7 +11,7 @@ const WOULD_BLOCK: &str = "the call would block, and the scheduler is off";
 
 #[test]
 fn rule_11_the_module_needs_no_lowering_and_has_neither_tasks_nor_asynchronous_calls() {
-    let names: Vec<String> = raw::direct().new().names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = raw::direct().instance().names().into_iter().map(str::to_owned).collect();
     for missing in
         ["spawn", "windlass.", "windlass_poll", "windlass_cancel", "windlass_background", "many", "wait"]
     {
@@ -42,13 +42,13 @@ fn rule_11_exports_are_called_directly() {
 
 #[test]
 fn rule_11_the_state_is_checked_first() {
-    let mut raw = raw::direct().new();
+    let mut raw = raw::direct().instance();
     assert_eq!(raw.call("ping", &[]), failure(1, "not initialised: call `_initialize` first"));
     assert_eq!(raw.call("_initialize", &[]), Ok(0));
     assert_eq!(raw.call("ping", &[]), Ok(7));
     assert_eq!(raw.call("_initialize", &[]), failure(2, "already initialised: `_initialize` is called once"));
     assert_eq!(raw.call("constructed", &[]), Ok(1));
-    let mut rig = direct().new();
+    let mut rig = direct().instance();
     assert!(matches!(rig.fails::<i32>("ping", ()), Error::NotInitialised));
     rig.reactor.initialize().expect("init works");
     assert!(matches!(rig.reactor.initialize(), Err(Error::AlreadyInitialised)));
@@ -97,17 +97,15 @@ fn rule_11_what_would_block_in_a_nested_call_leaves_the_outer_one_alone() {
 fn rule_11_what_would_block_again_and_again_does_not_use_up_the_stack() {
     // Each failure leaves its frames behind: the shadow stack of 1 MiB would be gone in some thousand calls.
     let mut raw = raw::direct().ready();
-    let mut calls = 0;
-    for _ in 0..100_000 {
+    for calls in 0..100_000 {
         assert_eq!(raw.call("sleep_ms", &[5]).map_err(|error| error.code), Err(14), "after {calls} calls");
-        calls += 1;
     }
     assert_eq!(raw.call("ping", &[]), Ok(7));
 }
 
 #[test]
 fn rule_11_an_init_that_would_block_is_an_error_and_leaves_the_module_not_initialised() {
-    let mut raw = raw::direct().mode(4).new();
+    let mut raw = raw::direct().mode(4).instance();
     assert_eq!(raw.call("_initialize", &[]), failure(14, WOULD_BLOCK));
     assert_eq!(raw.call("ping", &[]), failure(1, "not initialised: call `_initialize` first"));
     assert_eq!(raw.call("_initialize", &[]), failure(2, "already initialised: `_initialize` is called once"));

@@ -65,7 +65,7 @@ impl Setup {
     }
 
     /// An instance that is not initialised.
-    pub(crate) fn new(self) -> Rig {
+    pub(crate) fn instance(self) -> Rig {
         let clock = MockClock::new();
         let world = World {
             mode: self.mode,
@@ -95,7 +95,7 @@ impl Setup {
 
     /// An initialised instance.
     pub(crate) fn ready(self) -> Rig {
-        let mut rig = self.new();
+        let mut rig = self.instance();
         rig.reactor.initialize().expect("init works");
         rig
     }

@@ -21,7 +21,7 @@ fn rule_01_constructors_and_init_run_once_however_many_calls() {
 
 #[test]
 fn rule_01_constructors_run_in_initialize_and_not_in_a_refused_call() {
-    let mut rig = guest().new();
+    let mut rig = guest().instance();
     assert!(matches!(rig.fails::<i32>("constructed", ()), Error::NotInitialised));
     assert!(matches!(rig.fails::<i32>("constructed", ()), Error::NotInitialised));
     rig.reactor.initialize().expect("init works");
@@ -56,7 +56,7 @@ fn rule_01_an_endless_yielder_does_not_keep_initialize_from_returning() {
 #[test]
 fn rule_01_an_init_that_blocks_for_ever_is_an_error_that_says_so() {
     for setup in [guest().mode(3), guest().mode(3).may_block()] {
-        let mut rig = setup.new();
+        let mut rig = setup.instance();
         let error = rig.reactor.initialize().expect_err("init blocks");
         assert_eq!(told(&error), ("Deadlock", "  task 0 \"_initialize\": parked"));
         assert_eq!(rig.clock.slept(), []);
@@ -66,7 +66,7 @@ fn rule_01_an_init_that_blocks_for_ever_is_an_error_that_says_so() {
 
 #[test]
 fn rule_01_an_init_that_would_have_to_wait_is_an_error_that_says_so() {
-    let mut rig = guest().mode(4).new();
+    let mut rig = guest().mode(4).instance();
     let error = rig.reactor.initialize().expect_err("init would wait");
     assert_eq!(told(&error), ("WouldWait", "  task 0 \"_initialize\": sleeping"));
     assert!(matches!(rig.fails::<i32>("ping", ()), Error::NotInitialised));
@@ -82,7 +82,7 @@ fn rule_01_an_init_may_wait_where_the_host_may_block() {
 #[test]
 fn rule_01_after_a_failed_init_everything_says_not_initialised() {
     for mode in [3, 4] {
-        let mut raw = raw::guest().mode(mode).new();
+        let mut raw = raw::guest().mode(mode).instance();
         assert!(raw.call("_initialize", &[]).is_err());
         raw.entered();
         for _ in 0..2 {
@@ -100,7 +100,7 @@ fn rule_01_after_a_failed_init_everything_says_not_initialised() {
 
 #[test]
 fn rule_01_after_a_failed_init_the_init_task_does_not_go_on() {
-    let mut raw = raw::guest().mode(4).new();
+    let mut raw = raw::guest().mode(4).instance();
     assert_eq!(raw.call("_initialize", &[]).map_err(|error| error.code), Err(6));
     raw.store.data_mut().now = 10_000_000;
     assert_eq!(raw.call("ping", &[]), failure(1, NOT_INITIALISED));
@@ -130,7 +130,7 @@ fn rule_01_a_second_initialize_while_init_runs_is_an_error() {
             assert_eq!(raw::call(&mut *caller, "_initialize", &[]), failure(2, ALREADY_INITIALISED));
             Ok(7)
         })
-        .new();
+        .instance();
     assert_eq!(raw.call("_initialize", &[]), Ok(0));
     assert_eq!(raw.entered(), ["init_mode", "call 50"]);
     assert_eq!(raw.works("inits", &[]), 1);
@@ -138,7 +138,7 @@ fn rule_01_a_second_initialize_while_init_runs_is_an_error() {
 
 #[test]
 fn rule_01_an_init_that_panics_poisons_the_instance() {
-    let mut rig = guest().mode(6).new();
+    let mut rig = guest().mode(6).instance();
     let error = rig.reactor.initialize().expect_err("init panics");
     let Error::Panicked { message } = &error else { panic!("{error:?}") };
     assert!(
@@ -150,7 +150,7 @@ fn rule_01_an_init_that_panics_poisons_the_instance() {
     assert_eq!((by.as_str(), &cause), ("_initialize", message));
     assert!(matches!(rig.reactor.initialize(), Err(Error::Poisoned { .. })));
 
-    let mut raw = raw::guest().mode(6).new();
+    let mut raw = raw::guest().mode(6).instance();
     assert_eq!(raw.call("_initialize", &[]).map_err(|error| error.code), Err(8));
     let poisoned = failure(4, "poisoned: a trap ended the call `_initialize` half-way");
     assert_eq!(raw.call("ping", &[]), poisoned);
@@ -159,7 +159,7 @@ fn rule_01_an_init_that_panics_poisons_the_instance() {
 
 #[test]
 fn rule_01_an_init_that_exits_ends_the_module() {
-    let mut rig = guest().mode(7).new();
+    let mut rig = guest().mode(7).instance();
     assert!(matches!(rig.reactor.initialize(), Err(Error::Exited { code: 3 })));
     assert!(matches!(rig.fails::<i32>("ping", ()), Error::Ended { code: 3 }));
     assert!(matches!(rig.reactor.initialize(), Err(Error::AlreadyInitialised)));
@@ -167,7 +167,7 @@ fn rule_01_an_init_that_exits_ends_the_module() {
 
 #[test]
 fn rule_02_a_call_before_initialize_is_refused_with_its_own_message_and_does_no_harm() {
-    let mut raw = raw::guest().new();
+    let mut raw = raw::guest().instance();
     for _ in 0..2 {
         assert_eq!(raw.call("ping", &[]), failure(1, NOT_INITIALISED));
         assert_eq!(raw.call("windlass.start.ping", &[]), Ok(0));
@@ -179,7 +179,7 @@ fn rule_02_a_call_before_initialize_is_refused_with_its_own_message_and_does_no_
     assert_eq!(raw.call("_initialize", &[]), Ok(0));
     assert_eq!(raw.call("ping", &[]), Ok(7));
 
-    let mut rig = guest().new();
+    let mut rig = guest().instance();
     assert!(matches!(rig.fails::<i32>("ping", ()), Error::NotInitialised));
     assert!(matches!(rig.reactor.start::<_, i32>("ping", ()), Err(Error::NotInitialised)));
     assert!(matches!(rig.reactor.poll_background(), Err(Error::NotInitialised)));
@@ -188,7 +188,7 @@ fn rule_02_a_call_before_initialize_is_refused_with_its_own_message_and_does_no_
 #[test]
 fn rule_02_a_refused_call_gives_its_arguments_memory_back() {
     let allocated = |refused: u32| {
-        let mut rig = guest().new();
+        let mut rig = guest().instance();
         for _ in 0..refused {
             assert!(matches!(rig.fails::<String>("greet", "x".repeat(10_000)), Error::NotInitialised));
         }
@@ -231,7 +231,7 @@ fn rule_02_exit_ends_an_asynchronous_call_and_what_else_is_pending() {
 
 #[test]
 fn rule_02_a_poll_of_the_background_is_refused_before_initialize_and_after_exit() {
-    let mut rig = guest().new();
+    let mut rig = guest().instance();
     assert!(matches!(rig.reactor.poll_background(), Err(Error::NotInitialised)));
     rig.reactor.initialize().expect("init works");
     assert!(!rig.reactor.poll_background().expect("nothing is runnable"));

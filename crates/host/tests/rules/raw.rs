@@ -71,7 +71,7 @@ impl Setup {
     }
 
     /// An instance that is not initialised.
-    pub(crate) fn new(self) -> Raw {
+    pub(crate) fn instance(self) -> Raw {
         static GUEST_MODULE: OnceLock<Module> = OnceLock::new();
         static DIRECT_MODULE: OnceLock<Module> = OnceLock::new();
         let compile = |variable| Module::new(engine(), module(variable)).expect("the guest can be compiled");
@@ -110,7 +110,7 @@ impl Setup {
 
     /// An initialised instance that has entered no import yet.
     pub(crate) fn ready(self) -> Raw {
-        let mut raw = self.new();
+        let mut raw = self.instance();
         raw.call("_initialize", &[]).expect("init works");
         raw.store.data_mut().entered.clear();
         raw

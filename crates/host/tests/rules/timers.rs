@@ -204,7 +204,7 @@ fn rule_13_a_deadline_ends_a_call_that_yields_for_ever() {
 
 #[test]
 fn rule_13_a_deadline_is_taken_by_the_next_call_even_if_that_is_refused() {
-    let mut raw = raw::guest().mode(1).may_block().new();
+    let mut raw = raw::guest().mode(1).may_block().instance();
     raw.works("windlass_deadline", &[MS]);
     assert_eq!(raw.call("ping", &[]).map_err(|error| error.code), Err(1));
     assert_eq!(raw.call("_initialize", &[]), Ok(0));
