@@ -31,12 +31,14 @@
 //!
 //! * `std` (default): a runtime per thread, the system's clock, guarded stacks, panics that reach `join`.
 //! * `scheduler` (default): tasks. Without it a reactor's exports are called directly and nothing may block.
-//! * `alloc`: the global allocator; implied by both.
+//! * `alloc`: the global allocator, which tasks and reactors use; implied by both. Without it there are only [`Instant`] and the
+//!   attributes.
 //! * `dlmalloc`: the global allocator of a wasm32 guest.
 //! * `panic-handler`: the panic handler of a `no_std` wasm32 guest.
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
@@ -45,6 +47,7 @@ extern crate std;
 mod current;
 #[cfg(feature = "scheduler")]
 mod dispatcher;
+#[cfg(feature = "alloc")]
 mod error;
 #[cfg(feature = "scheduler")]
 mod inbox;
@@ -64,14 +67,19 @@ mod wait_queue;
 
 #[cfg(feature = "scheduler")]
 pub mod channel;
-#[cfg(not(feature = "scheduler"))]
+#[cfg(all(feature = "alloc", not(feature = "scheduler")))]
 mod direct;
+#[cfg(feature = "alloc")]
 mod log;
+#[cfg(feature = "alloc")]
 mod once_local;
+#[cfg(feature = "alloc")]
 pub mod platform;
+#[cfg(feature = "alloc")]
 pub mod reactor;
 #[cfg(feature = "scheduler")]
 mod run;
+#[cfg(feature = "alloc")]
 pub mod runtime;
 #[cfg(feature = "scheduler")]
 pub mod stacks;
@@ -80,16 +88,20 @@ pub mod sync;
 
 #[cfg(feature = "scheduler")]
 pub use current::{Task, current, exit, park, park_timeout, sleep, sleep_until, try_current, yield_now};
-#[cfg(not(feature = "scheduler"))]
+#[cfg(all(feature = "alloc", not(feature = "scheduler")))]
 pub use direct::{sleep, sleep_until};
+#[cfg(feature = "alloc")]
 pub use error::{Cancelled, Panic, RunError};
 #[cfg(feature = "scheduler")]
 pub use error::{JoinError, SpawnError, SpawnErrorKind};
 #[cfg(feature = "scheduler")]
 pub use inbox::Unparker;
+#[cfg(feature = "alloc")]
 #[doc(hidden)]
 pub use log::__format;
+#[cfg(feature = "alloc")]
 pub use log::log;
+#[cfg(feature = "alloc")]
 pub use once_local::OnceLocal;
 #[cfg(feature = "scheduler")]
 pub use run::{run, try_run};

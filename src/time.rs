@@ -23,6 +23,7 @@ impl Instant {
     ///
     /// # Context
     /// Any but interrupts.
+    #[cfg(feature = "alloc")]
     pub fn now() -> Instant {
         crate::runtime::now()
     }
@@ -43,6 +44,7 @@ impl Instant {
     }
 
     /// Returns the time that has passed since this instant, zero if it lies ahead.
+    #[cfg(feature = "alloc")]
     pub fn elapsed(self) -> Duration {
         Instant::now().duration_since(self)
     }

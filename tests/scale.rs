@@ -131,3 +131,32 @@ fn what_nobody_can_receive_any_more_is_dropped_with_the_last_receiver() {
     assert_eq!(Rc::strong_count(&value), 1);
     assert!(sender.is_closed());
 }
+
+#[test]
+fn closures_and_results_are_aligned_on_stacks_that_are_not() {
+    #[repr(align(256))]
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    struct Wide(u64);
+
+    // SAFETY: these tasks need little stack.
+    let builder = unsafe { runtime::Builder::new().stacks(windlass::stacks::heap::HeapStacks::new()) };
+    builder.install().expect("each test has its own thread");
+    let tasks: Vec<_> = (0..20)
+        .map(|n| {
+            let wide = Wide(n);
+            // Sizes that leave the allocator's blocks at different addresses. A debug build checks each access to the packet.
+            let builder = Builder::new().stack_size(16384 + 48 * n as usize);
+            builder
+                .spawn(move || {
+                    yield_now();
+                    wide
+                })
+                .expect("memory")
+        })
+        .collect();
+    windlass::run(|| {
+        for (n, task) in tasks.into_iter().enumerate() {
+            assert_eq!(task.join().expect("no panic"), Wide(n as u64));
+        }
+    });
+}

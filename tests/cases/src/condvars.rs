@@ -52,6 +52,23 @@ pub(crate) fn notify_all_relocks_in_order(trace: &Trace) {
     end_all(waiters);
 }
 
+pub(crate) fn a_notification_of_a_cancelled_waiter_goes_to_the_next(trace: &Trace) {
+    let shared = shared();
+    let [a, b, c] = waiters(trace, &shared);
+    yield_now();
+    let guard = shared.0.lock();
+    note!(trace, "main: notifies: {}", shared.1.notify_one());
+    // a is notified and waits for the lock.
+    yield_now();
+    a.cancel();
+    drop(guard);
+    yield_now();
+    note!(trace, "main: a is finished: {}", a.is_finished());
+    yield_now();
+    note!(trace, "main: notifies: {}", shared.1.notify_one());
+    end_all([a, b, c]);
+}
+
 pub(crate) fn wait_while_waits_again(trace: &Trace) {
     let shared = shared();
     let takers = ["a", "b"].map(|name| {

@@ -114,6 +114,7 @@ macro_rules! with_cases {
             condvars:
                 notify_one_wakes_in_order
                 notify_all_relocks_in_order
+                a_notification_of_a_cancelled_waiter_goes_to_the_next
                 wait_while_waits_again
                 wait_timeout_tells_a_notification_from_a_deadline;
             timers:
@@ -125,6 +126,7 @@ macro_rules! with_cases {
                 a_periodic_sleeper_does_not_drift;
             parking:
                 unpark_before_park_counts_once
+                two_unparks_of_a_parked_task_count_once
                 unpark_wakes_at_the_tail
                 unparking_wakes_in_order_of_unpark
                 park_timeout_tells_an_unpark_from_a_deadline

@@ -38,6 +38,20 @@ pub(crate) fn unpark_before_park_counts_once(trace: &Trace) {
     end(a);
 }
 
+pub(crate) fn two_unparks_of_a_parked_task_count_once(trace: &Trace) {
+    let (a, itself) = known(trace, |trace| {
+        note!(trace, "a: parks");
+        note!(trace, "a: {:?}", park());
+        note!(trace, "a: parks again");
+        note!(trace, "a: unparked: {:?}", park_timeout(ms(1)));
+    });
+    yield_now();
+    unpark(&itself);
+    unpark(&itself);
+    note!(trace, "main: unparked a twice");
+    end(a);
+}
+
 pub(crate) fn unpark_wakes_at_the_tail(trace: &Trace) {
     let (a, itself) = known(trace, |trace| {
         note!(trace, "a: parks");
