@@ -62,7 +62,8 @@ pub(crate) fn init(mode: i32) {
         }
         // The host calls back while init runs.
         5 => {
-            if host::call(50) == 7 {
+            let answer = host::call(50);
+            if answer == 7 {
                 note("init was called back");
             }
         }

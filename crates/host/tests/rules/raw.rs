@@ -19,6 +19,8 @@ pub(crate) struct Host {
     pub(crate) now: u64,
     /// How far the time moves whenever the guest looks at it.
     pub(crate) tick: u64,
+    /// So many waits return before the time has moved.
+    pub(crate) early: u32,
     on_call: OnCall,
     /// Each import that was entered, with its arguments.
     pub(crate) entered: Vec<String>,
@@ -85,6 +87,7 @@ impl Setup {
             may_block: self.may_block,
             now: 0,
             tick: 0,
+            early: 0,
             on_call: self.on_call,
             entered: Vec::new(),
             functions: BTreeMap::new(),
@@ -149,7 +152,10 @@ fn linker() -> Linker<Host> {
             if !host.may_block {
                 return 1;
             }
-            host.now = host.now.max(until as u64);
+            match host.early.checked_sub(1) {
+                Some(early) => host.early = early,
+                None => host.now = host.now.max(until as u64),
+            }
             0
         })?;
         linker.func_wrap("windlass_host", "wake_at", |mut caller: Caller<'_, Host>, until: i64| {

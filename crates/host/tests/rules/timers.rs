@@ -213,14 +213,24 @@ fn rule_13_a_deadline_is_taken_by_the_next_call_even_if_that_is_refused() {
     raw.works("windlass_deadline", &[-1]);
     assert_eq!(raw.call("sleep_ms", &[5]), Ok(0));
     assert_eq!(raw.store.data().now, 5 * MS as u64);
-    // Whatever opens a call takes it.
-    raw.works("windlass_deadline", &[MS]);
-    assert_eq!(raw.poll(0), 0);
-    assert_eq!(raw.call("sleep_ms", &[0]), Ok(0));
     // One that has passed already ends the call before it begins.
     raw.works("windlass_deadline", &[MS]);
     assert_eq!(raw.call("sleep_ms", &[5]).map_err(|error| error.code), Err(7));
     assert_eq!(raw.store.data().now, 5 * MS as u64);
+}
+
+#[test]
+fn rule_13_a_deadline_is_taken_by_whatever_opens_a_call_next() {
+    let mut raw = raw::guest().ready();
+    let done = raw.start("ping", &[]);
+    assert_eq!(raw.poll(done), 1);
+    raw.store.data_mut().now = 5 * MS as u64;
+    raw.works("windlass_deadline", &[MS]);
+    assert_eq!(raw.call("windlass.result.ping", &[done]), Ok(7));
+    assert_eq!(raw.call("ping", &[]), Ok(7), "the result took the deadline");
+    raw.works("windlass_deadline", &[MS]);
+    assert_eq!(raw.poll(0), 0);
+    assert_eq!(raw.call("ping", &[]), Ok(7), "the poll took the deadline");
 }
 
 #[test]
