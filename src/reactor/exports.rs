@@ -125,11 +125,30 @@ pub fn register_init(init: fn()) {
 #[cfg_attr(not(target_os = "wasi"), unsafe(export_name = "_initialize"))]
 #[cfg_attr(target_os = "wasi", unsafe(export_name = "windlass_initialize"))]
 extern "C" fn initialize() {
+    if !may_initialize() {
+        trap();
+    }
+    initialize_once();
+}
+
+/// Refusing leaves no frame behind: without the scheduler nobody could give it back.
+#[inline(never)]
+fn may_initialize() -> bool {
+    begin();
+    if cfg!(feature = "scheduler") {
+        // `fail` gives the frames back.
+        return true;
+    }
+    let checked = state().may_begin_init();
+    checked.map_err(|error| record_error(&error)).is_ok()
+}
+
+#[inline(never)]
+fn initialize_once() {
     #[cfg(not(target_os = "wasi"))]
     unsafe extern "C" {
         fn __wasm_call_ctors();
     }
-    begin();
     let constructors = || {
         // The linker makes every export run the constructors again unless somebody calls them.
         #[cfg(not(target_os = "wasi"))]
@@ -200,6 +219,27 @@ where
     let deadline = state().next_deadline.take();
     guard(|| super::call::call_inside(name, deadline, f)).into_abi()
 }
+
+/// Refuses a call that may not come in: traps before the export has a frame.
+#[cfg(not(feature = "scheduler"))]
+pub fn admit() {
+    if !is_admitted() {
+        trap();
+    }
+}
+
+#[cfg(not(feature = "scheduler"))]
+#[inline(never)]
+fn is_admitted() -> bool {
+    begin();
+    let checked = state().check();
+    checked.map_err(|error| record_error(&error)).is_ok()
+}
+
+/// With the scheduler a refused call is given its frames back by `fail`.
+#[cfg(feature = "scheduler")]
+#[inline(always)]
+pub fn admit() {}
 
 /// A call of an export.
 #[cfg(not(feature = "scheduler"))]

@@ -44,7 +44,7 @@ pub use value::{Output, Value};
 #[doc(hidden)]
 pub mod private {
     #[cfg(target_arch = "wasm32")]
-    pub use super::exports::{call, register_init};
+    pub use super::exports::{admit, call, register_init};
     #[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
     pub use super::exports::{result, start};
     pub use super::value::{Output, Value};

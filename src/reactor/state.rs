@@ -87,14 +87,20 @@ impl State {
         }
     }
 
-    /// Takes the step from new to initialising.
-    pub(super) fn begin_init(&mut self) -> Result<(), RunError> {
+    /// Whether init has not begun.
+    pub(super) fn may_begin_init(&self) -> Result<(), RunError> {
         if let Some(by) = self.poisoned {
             return Err(RunError::Poisoned { by });
         }
         if self.phase != Phase::New {
             return Err(RunError::AlreadyInitialised);
         }
+        Ok(())
+    }
+
+    /// Takes the step from new to initialising.
+    pub(super) fn begin_init(&mut self) -> Result<(), RunError> {
+        self.may_begin_init()?;
         self.phase = Phase::Initialising;
         Ok(())
     }

@@ -18,7 +18,7 @@ export { MockClock, Signature, SystemClock, WindlassError };
 const ABI_VERSION = 1;
 
 /** Codes after which the host, too, refuses every call. */
-const POISONING_CODES = new Set([4, 8, 13]);
+const POISONING_CODES = new Set([4, 8, 13, 14]);
 
 /**
  * Compiles and instantiates a reactor, which is not initialised yet.
@@ -187,7 +187,9 @@ export class Reactor {
   pollBackground() {
     // This is the poll that was asked for; a guest that wants no other need not say so.
     if (this.#nextWake !== undefined && this.#nextWake <= this.#clock.now()) this.#wakeAt(undefined);
-    return this.#poll(0, 'windlass_poll') === 3;
+    const status = this.#poll(0, 'windlass_poll');
+    if (status === 2) throw this.#doorError('windlass_poll');
+    return status === 3;
   }
 
   /** When the guest wants to be polled, in its clock's nanoseconds, or undefined. */

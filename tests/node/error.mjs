@@ -19,7 +19,7 @@ export const KINDS = [
   'WouldBlock',
 ];
 
-const POISONING = new Set(['Trap', 'Poisoned', 'Panicked', 'StackOverflow', 'Import']);
+const POISONING = new Set(['Trap', 'Poisoned', 'Panicked', 'StackOverflow', 'WouldBlock', 'Import']);
 
 const TEXTS = {
   Trap: (e) => `\`${e.call}\` trapped: ${e.report}; the instance is poisoned, load a new one`,

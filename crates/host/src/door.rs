@@ -114,7 +114,7 @@ impl<T: 'static> Guest<'_, T> {
         };
         let health = &mut self.store.data_mut().health;
         match code {
-            4 | 8 | 13 => {
+            4 | 8 | 13 | 14 => {
                 let by = if code == 4 { "" } else { call };
                 health.poison(by, report.clone());
             }

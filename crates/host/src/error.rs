@@ -252,6 +252,7 @@ impl Error {
                 | Self::Poisoned { .. }
                 | Self::Panicked { .. }
                 | Self::StackOverflow { .. }
+                | Self::WouldBlock { .. }
                 | Self::Import { .. }
                 | Self::OutOfFuel { .. }
                 | Self::Interrupted { .. }
@@ -342,8 +343,8 @@ impl fmt::Display for Error {
             ),
             Self::WouldBlock { report } => write!(
                 f,
-                "the call had to block, and the guest was built without the scheduler: enable the guest's feature \
-                 `scheduler`\n{report}"
+                "the call had to block, and the guest was built without the scheduler; it is given up half-way and the instance \
+                 poisoned: load a new one, and allow blocking or enable the guest's feature `scheduler`\n{report}"
             ),
             Self::Unknown { code, report } => {
                 write!(f, "the guest failed with code {code}, which this host does not know: update it\n{report}")

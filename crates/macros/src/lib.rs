@@ -202,6 +202,13 @@ fn export_entries(name: &LitStr, function: &ItemFn) -> Result<TokenStream, Error
 
             #[unsafe(export_name = #name)]
             extern "C" fn call(#(#names: <#types as #private::Value>::Abi),*) -> <#result as #private::Output>::Abi {
+                #private::admit();
+                run(#(#names),*)
+            }
+
+            // Apart, so that a call that is refused has no frame to leave behind.
+            #[inline(never)]
+            fn run(#(#names: <#types as #private::Value>::Abi),*) -> <#result as #private::Output>::Abi {
                 #(let #names = <#types as #private::Value>::from_abi(#names);)*
                 #private::call(#name, move || #ident(#(#names),*))
             }
