@@ -78,7 +78,7 @@ pub enum Error {
         /// The task and its stack.
         report: String,
     },
-    /// The guest was built without the scheduler, and the call had to block.
+    /// The guest was built without the scheduler, and the call had to block. The instance is poisoned.
     WouldBlock {
         /// What it would have waited for.
         report: String,
