@@ -65,7 +65,7 @@ pub fn sleep_until(deadline: Instant) -> Result<(), Cancelled> {
     let how = Block { deadline: Some(deadline), ..Block::on(Waiting::Sleep) };
     match dispatcher::block("sleep", &how) {
         Wake::Cancelled => Err(Cancelled),
-        Wake::Done | Wake::Closed | Wake::TimedOut => Ok(()),
+        Wake::Done | Wake::All | Wake::TimedOut => Ok(()),
     }
 }
 
@@ -115,7 +115,7 @@ fn park_until(deadline: Option<Instant>) -> Result<bool, Cancelled> {
     }
     match dispatcher::block("park", &Block { deadline, ..Block::on(Waiting::Park) }) {
         Wake::Cancelled => Err(Cancelled),
-        Wake::Done | Wake::Closed | Wake::TimedOut => Ok(take_token()),
+        Wake::Done | Wake::All | Wake::TimedOut => Ok(take_token()),
     }
 }
 
@@ -161,7 +161,7 @@ pub struct Task {
 }
 
 impl Task {
-    fn new(id: TaskId) -> Task {
+    pub(crate) fn new(id: TaskId) -> Task {
         Task { id, not_send: PhantomData }
     }
 
@@ -170,7 +170,7 @@ impl Task {
         self.id
     }
 
-    /// Returns the task's name, if it has one and is not over.
+    /// Returns the task's name, if it has one and its result has not been taken or dropped.
     pub fn name(&self) -> Option<Cow<'static, str>> {
         runtime::with(|scheduler| {
             let slot = scheduler.tasks.find(self.id)?;
@@ -201,7 +201,7 @@ impl Task {
         })
     }
 
-    /// Returns what wakes this task from any thread, or `None` if the task is over.
+    /// Returns what wakes this task from any thread, or `None` if it is over and its result taken or dropped.
     ///
     /// # Examples
     /// ```
@@ -229,7 +229,8 @@ impl fmt::Debug for Task {
 
 /// Ends the module with `code`: no task runs any more.
 ///
-/// The innermost call from the host returns [`RunError::Exited`](crate::RunError::Exited), and every later one. Natively
+/// The innermost call from the host returns [`RunError::Exited`](crate::RunError::Exited), every later one
+/// [`RunError::Ended`](crate::RunError::Ended). Natively
 /// [`run`](crate::run) ends the process.
 ///
 /// # Context

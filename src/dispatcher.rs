@@ -13,7 +13,7 @@
 
 use crate::runtime;
 use crate::scheduler::{Block, Decision, Report};
-use crate::task::{Slot, State, Wake};
+use crate::task::{Slot, State, Waiting, Wake};
 use crate::time::Instant;
 use alloc::format;
 use alloc::string::String;
@@ -21,23 +21,22 @@ use windlass_arch::{self as arch, Context};
 
 /// Gives the other ready tasks a turn.
 #[inline]
+#[track_caller]
 pub(crate) fn yield_now() {
-    let decision = runtime::with(|scheduler| {
-        require_task(scheduler.running(), "yield_now");
-        scheduler.yield_now()
-    });
-    carry_out(decision);
+    match runtime::with(|scheduler| scheduler.running().map(|_| scheduler.yield_now())) {
+        Some(decision) => carry_out(decision),
+        None => outside("yield_now"),
+    }
 }
 
 /// Blocks the running task until somebody wakes it. `what` names the public call for the panic outside a task.
+#[track_caller]
 pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
-    let decision = runtime::with(|scheduler| {
-        require_task(scheduler.running(), what);
-        scheduler.block(how)
-    });
-    match decision {
-        Err(wake) => wake,
-        Ok(decision) => {
+    match runtime::with(|scheduler| scheduler.running().map(|_| scheduler.block(how))) {
+        // Outside of `with`: a panic hook may use the runtime.
+        None => outside(what),
+        Some(Err(wake)) => wake,
+        Some(Ok(decision)) => {
             carry_out(decision);
             runtime::with(|scheduler| match scheduler.running() {
                 Some(me) => scheduler.tasks[me].wake,
@@ -86,14 +85,6 @@ fn carry_out(decision: Decision) {
         Decision::Switch { save, to } => unsafe { arch::switch(save, to) },
         // SAFETY: as above; a task runs, so there is a host loop.
         Decision::Leave { save } => unsafe { arch::leave(save) },
-    }
-}
-
-#[track_caller]
-#[inline]
-fn require_task(running: Option<Slot>, what: &'static str) {
-    if running.is_none() {
-        outside(what);
     }
 }
 
@@ -194,7 +185,10 @@ fn may_be_woken_remotely() -> bool {
     }
     runtime::with(|scheduler| {
         scheduler.tasks.iter().any(|(_, block)| {
-            block.state == State::Blocked && block.remote.as_ref().is_some_and(|remote| remote.is_shared())
+            // An unpark ends a `park` and nothing else.
+            block.state == State::Blocked
+                && block.waiting == Waiting::Park
+                && block.remote.as_ref().is_some_and(|remote| remote.is_shared())
         })
     })
 }

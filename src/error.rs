@@ -2,6 +2,11 @@
 //!
 //! What a caller can get wrong comes back as a value, together with what the operation could not take.
 
+#![cfg_attr(
+    feature = "std",
+    allow(unsafe_code, reason = "a panic's payload is `Sync` as far as it can be reached")
+)]
+
 use alloc::string::String;
 use core::fmt;
 
@@ -85,7 +90,14 @@ impl<F> fmt::Display for SpawnError<F> {
 }
 
 #[cfg(feature = "scheduler")]
-impl<F> core::error::Error for SpawnError<F> {}
+impl<F> core::error::Error for SpawnError<F> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.kind)
+    }
+}
+
+#[cfg(feature = "scheduler")]
+impl core::error::Error for SpawnErrorKind {}
 
 /// Why [`JoinHandle::join`](crate::JoinHandle::join) has no result.
 #[cfg(feature = "scheduler")]
@@ -115,7 +127,14 @@ impl fmt::Display for JoinError {
 }
 
 #[cfg(feature = "scheduler")]
-impl core::error::Error for JoinError {}
+impl core::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            JoinError::Panicked(panic) => Some(panic),
+            _ => None,
+        }
+    }
+}
 
 /// What a task panicked with.
 pub struct Panic {
@@ -148,6 +167,12 @@ impl Panic {
         self.payload
     }
 }
+
+// SAFETY: a shared reference reaches the payload only through `message`, and there only a `&'static str` or a `String`, which are `Sync`.
+#[cfg(feature = "std")]
+unsafe impl Sync for Panic {}
+
+impl core::error::Error for Panic {}
 
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,6 +231,8 @@ pub enum RunError {
     NoSuchCall,
     /// The scheduler is off, and the call had to block.
     WouldBlock,
+    /// On wasm32: a run or a reactor's call inside a task, which would have to wait on that task's stack.
+    InTask,
 }
 
 impl fmt::Display for RunError {
@@ -224,13 +251,29 @@ impl fmt::Display for RunError {
             #[cfg(feature = "scheduler")]
             RunError::Spawn(kind) => write!(f, "cannot spawn the call's task: {kind}"),
             RunError::NestedTooDeep => f.write_str("more than 64 calls are nested in each other"),
-            RunError::NotInitialised => f.write_str("not initialised: call `_initialize` first"),
+            RunError::NotInitialised => {
+                f.write_str("not initialised: call `_initialize` first (if that failed: make a new instance)")
+            }
             RunError::AlreadyInitialised => f.write_str("already initialised: `_initialize` is called once"),
-            RunError::Poisoned { by } => write!(f, "poisoned: a trap ended the call `{by}` half-way"),
+            RunError::Poisoned { by } => {
+                write!(f, "poisoned: a trap ended the call `{by}` half-way; make a new instance")
+            }
             RunError::NoSuchCall => f.write_str("no such asynchronous call, or it is not done"),
+            RunError::InTask => f.write_str(
+                "called inside a task, where wasm32 cannot wait for it: use `spawn` and `join` instead",
+            ),
             RunError::WouldBlock => f.write_str("the call would block, and the scheduler is off"),
         }
     }
 }
 
-impl core::error::Error for RunError {}
+impl core::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            RunError::Panicked(panic) => Some(panic),
+            #[cfg(feature = "scheduler")]
+            RunError::Spawn(kind) => Some(kind),
+            _ => None,
+        }
+    }
+}

@@ -35,6 +35,9 @@ struct Node {
     inbox: Arc<Inbox>,
 }
 
+/// The head of a list whose owner is gone.
+const CLOSED: *mut Node = ptr::without_provenance_mut(1);
+
 /// A task's own reference to its node.
 #[derive(Debug)]
 pub(crate) struct Remote(Arc<Node>);
@@ -80,6 +83,11 @@ impl Unparker {
         let raw = Arc::into_raw(Arc::clone(node)).cast_mut();
         let mut head = inbox.head.load(Ordering::Relaxed);
         loop {
+            if head == CLOSED {
+                // SAFETY: takes back the count that was to go into the list.
+                drop(unsafe { Arc::from_raw(raw.cast_const()) });
+                return;
+            }
             node.next.store(head, Ordering::Relaxed);
             match inbox.head.compare_exchange_weak(head, raw, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => break,
@@ -101,11 +109,24 @@ impl Inbox {
         self.head.load(Ordering::Relaxed).is_null()
     }
 
+    /// Takes nothing any more: the owner is gone.
+    pub(crate) fn close(&self) {
+        let list = self.head.swap(CLOSED, Ordering::Acquire);
+        Inbox::take_apart(list, |_| {});
+    }
+
     /// Calls `f` with each task in the inbox, oldest wake-up first.
-    pub(crate) fn drain(&self, mut f: impl FnMut(TaskId)) {
-        let mut newest_first = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+    pub(crate) fn drain(&self, f: impl FnMut(TaskId)) {
+        if self.is_empty() {
+            return;
+        }
+        Inbox::take_apart(self.head.swap(ptr::null_mut(), Ordering::Acquire), f);
+    }
+
+    fn take_apart(list: *mut Node, mut f: impl FnMut(TaskId)) {
+        let mut newest_first = list;
         let mut oldest_first: *mut Node = ptr::null_mut();
-        while !newest_first.is_null() {
+        while !newest_first.is_null() && newest_first != CLOSED {
             // SAFETY: a node in the list is kept alive by the count that `unpark` leaked into it.
             let node = unsafe { &*newest_first };
             let next = node.next.load(Ordering::Relaxed);
@@ -126,7 +147,7 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.drain(|_| {});
+        self.close();
     }
 }
 

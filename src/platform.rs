@@ -13,6 +13,14 @@ use core::cell::Cell;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MayNotBlock;
 
+impl core::fmt::Display for MayNotBlock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("this platform may not block")
+    }
+}
+
+impl core::error::Error for MayNotBlock {}
+
 /// Ends a [`Platform::wait`] from another thread.
 #[cfg(feature = "std")]
 pub type Notifier = Arc<dyn Fn() + Send + Sync>;
@@ -36,6 +44,9 @@ pub trait Platform {
     }
 
     /// Returns what other threads call to end a [`Platform::wait`] of the calling thread.
+    ///
+    /// Without one an [`Unparker`](crate::Unparker) used meanwhile is noticed when the wait ends by itself. Called once, while the
+    /// runtime is being made: it must not use this thread's runtime.
     #[cfg(feature = "std")]
     fn notifier(&self) -> Option<Notifier> {
         None

@@ -36,7 +36,8 @@ where
 ///
 /// # Errors
 /// [`RunError::Deadlock`], [`RunError::WouldWait`], [`RunError::Panicked`], [`RunError::Exited`], [`RunError::Spawn`],
-/// [`RunError::NestedTooDeep`]. On wasm32 also [`RunError::Poisoned`], inside a task, too: there use [`spawn`](crate::spawn()) and join.
+/// [`RunError::NestedTooDeep`]. On wasm32 also [`RunError::Poisoned`], and inside a task
+/// [`RunError::InTask`]: there use [`spawn`](crate::spawn()) and join.
 ///
 /// # Examples
 /// ```

@@ -3,6 +3,9 @@
 //! With `std` each OS thread has its own, made on first use; without it the program has one. [`Builder::install`] comes first where a
 //! setting matters. `arch` keeps the pointer to it; nothing caches that pointer across a switch.
 //!
+//! *One Runtime*: a thread has at most one in its life, so a handle never meets another one's tables. Once the thread is ending there is
+//! none, for thread-local destructors that run later.
+//!
 //! *Short Borrow*: `with` lends the scheduler to code that runs no user code, does not switch and does not call `with` again.
 //!
 //! Dropping a runtime (its thread ends) with suspended tasks keeps their stacks, because values on them may be borrowed, and says so
@@ -139,6 +142,7 @@ impl Builder {
     }
 
     fn make_current(self) -> Result<(), AlreadyInstalled> {
+        refuse_ending_thread();
         if !word::get().is_null() {
             return Err(AlreadyInstalled);
         }
@@ -164,8 +168,13 @@ impl Builder {
             platform,
             reactor: RefCell::new(State::default()),
         });
-        word::set(Box::into_raw(runtime));
-        owner::note();
+        // The platform is the user's code, which may have used this thread's runtime and so made it: *One Runtime*.
+        if !word::get().is_null() {
+            return Err(AlreadyInstalled);
+        }
+        let runtime = Box::into_raw(runtime);
+        owner::note(runtime);
+        word::set(runtime);
         #[cfg(all(feature = "scheduler", feature = "std", panic = "abort", not(target_arch = "wasm32")))]
         crate::spawn::name_panicking_tasks();
         Ok(())
@@ -199,7 +208,7 @@ fn default_platform() -> Box<dyn Platform> {
 #[inline]
 pub(crate) fn current() -> &'static Runtime {
     let runtime = word::get();
-    if runtime.is_null() {
+    if runtime.addr() <= GONE.addr() {
         return first_use();
     }
     // SAFETY: set by `install`, alive until the thread's last destructors run; callers keep no reference beyond their call.
@@ -216,8 +225,20 @@ fn first_use() -> &'static Runtime {
 
 /// The calling thread's runtime, if it has one.
 pub(crate) fn existing() -> Option<&'static Runtime> {
+    let runtime = word::get();
     // SAFETY: as in `current`.
-    unsafe { word::get().as_ref() }
+    (runtime.addr() > GONE.addr()).then(|| unsafe { &*runtime })
+}
+
+/// In the place of a runtime whose thread is ending (*One Runtime*).
+const GONE: *mut Runtime = core::ptr::without_provenance_mut(1);
+
+#[track_caller]
+fn refuse_ending_thread() {
+    assert!(
+        word::get() != GONE,
+        "windlass: this thread is ending and its runtime is gone; do not use tasks in destructors"
+    );
 }
 
 pub(crate) fn now() -> Instant {
@@ -327,7 +348,7 @@ mod word {
 /// Drops the runtime when its thread ends.
 #[cfg(feature = "std")]
 mod owner {
-    use super::{Runtime, word};
+    use super::{GONE, Runtime, word};
     #[cfg(feature = "scheduler")]
     use crate::{scheduler::Report, task::State};
     use alloc::boxed::Box;
@@ -340,18 +361,23 @@ mod owner {
         static OWNER: Owner = const { Owner(Cell::new(ptr::null_mut())) };
     }
 
-    pub(super) fn note() {
-        OWNER.with(|owner| owner.0.set(word::get()));
+    pub(super) fn note(runtime: *mut Runtime) {
+        let noted = OWNER.try_with(|owner| owner.0.set(runtime));
+        assert!(noted.is_ok(), "windlass: this thread is ending; do not use tasks in destructors");
     }
 
     impl Drop for Owner {
         fn drop(&mut self) {
             let runtime = self.0.get();
+            // A destructor that runs later must find no runtime: neither what is being dropped nor a new one.
+            word::set(GONE);
             if runtime.is_null() {
                 return;
             }
             #[cfg(feature = "scheduler")]
             {
+                // SAFETY: the runtime was made by `install`.
+                unsafe { &*runtime }.inbox.close();
                 // SAFETY: the thread is ending; nobody borrows the scheduler.
                 let scheduler = unsafe { &*(*runtime).scheduler.get() };
                 if scheduler.tasks.iter().any(|(_, block)| block.state != State::Exited) {
@@ -364,11 +390,7 @@ mod owner {
                     }
                     return;
                 }
-                // SAFETY: the runtime was made by `install`.
-                unsafe { &*runtime }.inbox.drain(|_| {});
             }
-            // A destructor that runs later must not find what is being dropped.
-            word::set(ptr::null_mut());
             // SAFETY: made by `Box::into_raw` in `install`; no task is left that could use it.
             drop(unsafe { Box::from_raw(runtime) });
         }
@@ -378,5 +400,5 @@ mod owner {
 /// Without threads that end, a runtime lives as long as the program.
 #[cfg(not(feature = "std"))]
 mod owner {
-    pub(super) fn note() {}
+    pub(super) fn note(_: *mut super::Runtime) {}
 }

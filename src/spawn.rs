@@ -13,12 +13,13 @@
 //! before, else its only handle. The stack goes back to the pool at the same moment.
 #![allow(unsafe_code, reason = "the closure and the result live on the task's stack")]
 
+use crate::current::Task;
 use crate::dispatcher;
 use crate::error::{JoinError, Panic, SpawnError, SpawnErrorKind};
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::stacks::{self, StackError};
-use crate::task::{State, TaskId, Waiting, Wake};
+use crate::task::{Slot, State, TaskId, Waiting, Wake};
 use alloc::borrow::Cow;
 use core::fmt;
 use core::marker::PhantomData;
@@ -260,7 +261,7 @@ impl<T> JoinHandle<T> {
             }
             match dispatcher::block("JoinHandle::join", &Block::on(Waiting::Join(self.id))) {
                 Wake::Cancelled => return Err(JoinError::Cancelled),
-                Wake::Done | Wake::Closed | Wake::TimedOut => {}
+                Wake::Done | Wake::All | Wake::TimedOut => {}
             }
         }
     }
@@ -289,6 +290,11 @@ impl<T> JoinHandle<T> {
     /// Returns the task's id.
     pub fn id(&self) -> TaskId {
         self.id
+    }
+
+    /// Returns the task, to unpark or cancel it.
+    pub fn task(&self) -> Task {
+        Task::new(self.id)
     }
 
     /// Takes the result of a task that has exited.
@@ -366,9 +372,16 @@ impl<T> Drop for JoinHandle<T> {
             block.state == State::Exited
         });
         if finished {
+            /// Gives the stack back, also if the result's destructor panics.
+            struct Reap(Slot);
+            impl Drop for Reap {
+                fn drop(&mut self) {
+                    dispatcher::reap(self.0);
+                }
+            }
+            let _reap = Reap(self.id.slot());
             // SAFETY: Result Home: the task has exited and this is its handle.
             unsafe { ptr::drop_in_place(self.result) };
-            dispatcher::reap(self.id.slot());
         }
     }
 }

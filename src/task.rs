@@ -128,8 +128,8 @@ impl fmt::Display for Waiting {
 pub(crate) enum Wake {
     /// What it waited for happened.
     Done,
-    /// The channel was closed.
-    Closed,
+    /// It happened for everybody: the channel was closed, all were notified.
+    All,
     /// Its deadline passed first.
     TimedOut,
     /// It was cancelled.

@@ -40,6 +40,14 @@ fn rule_11_what_would_block_is_an_error() {
 }
 
 #[test]
+fn rule_11_an_init_that_panics_counts_as_not_initialised() {
+    mock();
+    let panicked = std::panic::catch_unwind(|| reactor::initialize(|| panic!("init failed on purpose")));
+    assert!(panicked.is_err());
+    assert!(matches!(reactor::call("add", || 1), Err(RunError::NotInitialised)));
+}
+
+#[test]
 fn rule_11_poison_names_the_call_in_progress() {
     mock();
     reactor::initialize(|| ()).expect("an empty init");

@@ -95,6 +95,7 @@ fn what_an_export_cannot_be_is_refused() {
         #[windlass::export(name = \"windlass_poll\")] fn ours() {}
         #[windlass::export] fn memory() {}
         #[windlass::export] fn _start() {}
+        #[windlass::export] fn fmod(a: f64, b: f64) -> f64 { a % b }
         #[windlass::export] struct NotAFunction;
         #[windlass::init] fn init(_: i32) {}
         ",
@@ -106,6 +107,7 @@ fn what_an_export_cannot_be_is_refused() {
             "does not begin with `windlass` or `_`, and is not `memory`",
             "fn memory() {}",
             "fn _start() {}",
+            "`fmod` is a function that compiled code calls by this name",
             "this attribute belongs on a function",
             "an init function takes no parameters",
         ],

@@ -121,7 +121,7 @@ impl<T> Channel<T> {
         let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &place);
         match (wake, place.take()) {
             (Wake::Done, _) | (_, None) => Ok(()),
-            (Wake::Closed, Some(value)) => Err(SendError::Closed(value)),
+            (Wake::All, Some(value)) => Err(SendError::Closed(value)),
             (Wake::TimedOut, Some(value)) => Err(SendError::TimedOut(value)),
             (Wake::Cancelled, Some(value)) => Err(SendError::Cancelled(value)),
         }
@@ -155,7 +155,7 @@ impl<T> Channel<T> {
             (_, Some(value)) => Ok(value),
             (Wake::TimedOut, None) => Err(RecvError::TimedOut),
             (Wake::Cancelled, None) => Err(RecvError::Cancelled),
-            (Wake::Closed | Wake::Done, None) => Err(RecvError::Closed),
+            (Wake::All | Wake::Done, None) => Err(RecvError::Closed),
         }
     }
 
@@ -197,8 +197,8 @@ impl<T> Channel<T> {
             return true;
         }
         runtime::with(|scheduler| {
-            scheduler.wake_all(&self.receivers.waiting, Wake::Closed);
-            scheduler.wake_all(&self.senders.waiting, Wake::Closed);
+            scheduler.wake_all(&self.receivers.waiting, Wake::All);
+            scheduler.wake_all(&self.senders.waiting, Wake::All);
         });
         true
     }

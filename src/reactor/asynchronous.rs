@@ -30,7 +30,9 @@ pub enum Progress {
 }
 
 /// An asynchronous call that was started. Dropping it cancels the call.
+#[must_use = "dropping it cancels the call"]
 pub struct Pending<T> {
+    /// 0 once the call is over: its id may be another's then.
     id: u32,
     type_: PhantomData<*mut T>,
 }
@@ -99,16 +101,27 @@ impl<T: 'static> Pending<T> {
     /// [`RunError::TimedOut`], [`RunError::Exited`], [`RunError::NestedTooDeep`], [`RunError::Poisoned`]; after the first two the call is
     /// over.
     pub fn poll(&mut self) -> Result<Progress, RunError> {
-        gate::guarded(|| poll_inside(self.id))
+        if self.id == 0 {
+            return Err(RunError::NoSuchCall);
+        }
+        let progress = gate::guarded(|| poll_inside(self.id));
+        if matches!(progress, Err(RunError::TimedOut { .. } | RunError::Exited(_))) {
+            self.id = 0;
+        }
+        progress
     }
 
-    /// Takes the result of a call that is done.
+    /// Takes the result of a call that is done; one that is not goes on.
     ///
     /// # Errors
-    /// [`RunError::NoSuchCall`] if it is not done; [`RunError::Panicked`].
-    pub fn result(self) -> Result<T, RunError> {
-        // SAFETY: the call was started with this type.
-        unsafe { take_result::<T>(self.id, None) }
+    /// [`RunError::NoSuchCall`] if it is not done, or the result was taken; [`RunError::Panicked`].
+    pub fn result(&mut self) -> Result<T, RunError> {
+        // SAFETY: the call was started with this type, and its id is its own until it is over.
+        let result = unsafe { take_result::<T>(self.id, None) };
+        if matches!(result, Ok(_) | Err(RunError::Panicked(_))) {
+            self.id = 0;
+        }
+        result
     }
 
     /// Cancels the call: its blocking calls return `Cancelled`, and its result is dropped.
@@ -119,7 +132,7 @@ impl<T: 'static> Pending<T> {
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
-        if runtime::existing().is_some() {
+        if self.id != 0 && runtime::existing().is_some() {
             cancel_call(self.id);
         }
     }
@@ -223,28 +236,25 @@ fn remove(id: u32) -> Option<AsyncCall> {
 /// Asks the host for a poll at the earliest deadline, or takes the request back, if that is news (*One Timer*).
 pub(super) fn arm() {
     let runtime = runtime::current();
-    let (sleeper, idle, nested) = runtime::with(|scheduler| {
-        (
-            scheduler.timers.earliest(),
-            scheduler.is_idle() || scheduler.ended.is_some(),
-            !scheduler.loops().is_empty(),
-        )
+    let (sleeper, idle, ended, nested) = runtime::with(|scheduler| {
+        let (sleeper, ended) = (scheduler.timers.earliest(), scheduler.ended.is_some());
+        (sleeper, scheduler.is_idle(), ended, !scheduler.loops().is_empty())
     });
     if nested {
         // The outermost call does it.
         return;
     }
-    let wanted = {
+    let (asked, deadline) = {
         let state = runtime.reactor.borrow();
         let pending = || state.calls.iter().filter(|call| !call.handle.is_finished());
-        if !state.background && pending().next().is_none() {
-            None
-        } else if !idle {
-            Some(runtime.platform.now())
-        } else {
-            let deadlines = pending().filter_map(|call| call.deadline);
-            deadlines.chain(sleeper).min()
-        }
+        let asked = state.background || pending().next().is_some();
+        (asked, pending().filter_map(|call| call.deadline).min())
+    };
+    // The clock is the user's or the host's code: nothing is borrowed while it is asked.
+    let wanted = match (asked && !ended, idle) {
+        (false, _) => None,
+        (true, true) => deadline.into_iter().chain(sleeper).min(),
+        (true, false) => Some(runtime.platform.now()),
     };
     let before = core::mem::replace(&mut runtime.reactor.borrow_mut().armed, wanted);
     if before != wanted {

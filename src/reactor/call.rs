@@ -90,7 +90,15 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    gate::guarded(|| run_inside("run", None, f))
+    gate::guarded(|| run_inside("run", None, f)).map_err(|error| match error {
+        // The gate cannot tell the two apart; after a trap the guest's own code does not run.
+        RunError::Poisoned { .. }
+            if cfg!(target_arch = "wasm32") && crate::current::try_current().is_some() =>
+        {
+            RunError::InTask
+        }
+        error => error,
+    })
 }
 
 fn run_inside<F, T>(name: &'static str, deadline: Option<Instant>, f: F) -> Result<T, RunError>

@@ -20,9 +20,17 @@ pub(super) fn initialize_inside(
     init: impl FnOnce() + 'static,
 ) -> Result<(), RunError> {
     state().begin_init()?;
+    /// An init that does not come back has failed.
+    struct Done(Phase);
+    impl Drop for Done {
+        fn drop(&mut self) {
+            state().phase = self.0;
+        }
+    }
+    let mut done = Done(Phase::Failed);
     constructors();
     open("_initialize", init);
-    state().phase = Phase::Ready;
+    done.0 = Phase::Ready;
     Ok(())
 }
 
@@ -53,10 +61,16 @@ where
 }
 
 fn open<T>(name: &'static str, f: impl FnOnce() -> T) -> T {
+    /// Closes the call, also if it panics.
+    struct Close;
+    impl Drop for Close {
+        fn drop(&mut self) {
+            state().open.pop();
+        }
+    }
     state().open.push(name);
-    let result = f();
-    state().open.pop();
-    result
+    let _close = Close;
+    f()
 }
 
 /// The name of the innermost call in progress.

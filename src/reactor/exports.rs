@@ -176,7 +176,7 @@ fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
     if let Err(error) = super::call::gate::enter() {
         record_error(&error);
         drop(error);
-        super::host::fail();
+        super::host::refuse();
     }
     match body() {
         Ok(value) => {

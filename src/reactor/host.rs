@@ -16,6 +16,7 @@ mod import {
         pub(super) safe fn enter() -> i32;
         pub(super) safe fn exit();
         pub(super) safe fn fail() -> !;
+        pub(super) safe fn refuse() -> !;
     }
 }
 
@@ -45,6 +46,12 @@ pub(super) fn enter() -> bool {
 #[cfg(feature = "scheduler")]
 pub(super) fn exit() {
     import::exit();
+}
+
+/// After `enter` has said no: gives the host's shadow stack back, and traps.
+#[cfg(feature = "scheduler")]
+pub(super) fn refuse() -> ! {
+    import::refuse()
 }
 
 /// Closes the call, gives the host's shadow stack back, and traps.

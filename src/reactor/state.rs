@@ -20,10 +20,6 @@ pub(super) enum Phase {
     Initialising,
     Ready,
     /// Init did not finish: counts as not initialised, for ever.
-    #[cfg_attr(
-        not(feature = "scheduler"),
-        allow(dead_code, reason = "without the scheduler it poisons instead")
-    )]
     Failed,
 }
 
@@ -124,7 +120,7 @@ pub(super) fn code(error: &RunError) -> i32 {
         RunError::NotInitialised => 1,
         RunError::AlreadyInitialised => 2,
         RunError::Ended(_) => 3,
-        RunError::Poisoned { .. } => 4,
+        RunError::Poisoned { .. } | RunError::InTask => 4,
         RunError::Deadlock { .. } => 5,
         RunError::WouldWait { .. } => 6,
         RunError::TimedOut { .. } => 7,

@@ -72,6 +72,17 @@ pub enum StackError {
     TooManyGuards,
 }
 
+impl core::fmt::Display for StackError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            StackError::OutOfMemory => "no memory for a stack",
+            StackError::TooManyGuards => "no more guard pages",
+        })
+    }
+}
+
+impl core::error::Error for StackError {}
+
 /// How many stacks a provider has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StackCounts {

@@ -109,10 +109,10 @@ impl Condvar {
         let how = Block { queue: Some(&self.waiting), deadline, ..Block::on(Waiting::Condvar) };
         match dispatcher::block("Condvar::wait", &how) {
             Wake::Cancelled => Err(Cancelled),
-            wake @ (Wake::Done | Wake::Closed | Wake::TimedOut) => match mutex.lock() {
-                Ok(guard) => Ok((guard, wake == Wake::Done)),
+            wake @ (Wake::Done | Wake::All | Wake::TimedOut) => match mutex.lock() {
+                Ok(guard) => Ok((guard, wake != Wake::TimedOut)),
                 Err(cancelled) => {
-                    // Notified, but cancelled before it had the lock: the notification is somebody else's then.
+                    // Notified alone, but cancelled before it had the lock: the notification is somebody else's then.
                     if wake == Wake::Done {
                         self.notify_one();
                     }
@@ -136,7 +136,7 @@ impl Condvar {
     /// Task or host.
     pub fn notify_all(&self) {
         if !self.waiting.is_empty() {
-            runtime::with(|scheduler| scheduler.wake_all(&self.waiting, Wake::Done));
+            runtime::with(|scheduler| scheduler.wake_all(&self.waiting, Wake::All));
         }
     }
 }

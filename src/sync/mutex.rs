@@ -87,7 +87,7 @@ impl<T: ?Sized> Mutex<T> {
         match dispatcher::block("Mutex::lock", &how) {
             // Handed over: it stayed locked.
             Wake::Done => Ok(self.guard()),
-            Wake::Cancelled | Wake::Closed | Wake::TimedOut => Err(Cancelled),
+            Wake::Cancelled | Wake::All | Wake::TimedOut => Err(Cancelled),
         }
     }
 
@@ -118,6 +118,7 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 /// Unlocks its mutex when dropped.
+#[must_use = "dropping it unlocks the mutex"]
 pub struct MutexGuard<'a, T: ?Sized> {
     /// `None` only while it is being dropped.
     value: Option<RefMut<'a, T>>,

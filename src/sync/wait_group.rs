@@ -94,7 +94,7 @@ impl WaitGroup {
         let how = Block { queue: Some(&self.waiting), ..Block::on(Waiting::WaitGroup) };
         match dispatcher::block("WaitGroup::wait", &how) {
             Wake::Cancelled => Err(Cancelled),
-            Wake::Done | Wake::Closed | Wake::TimedOut => Ok(()),
+            Wake::Done | Wake::All | Wake::TimedOut => Ok(()),
         }
     }
 }

@@ -205,7 +205,7 @@ const thrower = () => {
 
 // ---- rules 1 and 2
 
-const NOT_INITIALISED = failure(1, 'not initialised: call `_initialize` first');
+const NOT_INITIALISED = failure(1, 'not initialised: call `_initialize` first (if that failed: make a new instance)');
 const ALREADY_INITIALISED = failure(2, 'already initialised: `_initialize` is called once');
 
 test('rule_01_constructors_and_init_run_once_however_many_calls', async () => {
@@ -330,7 +330,7 @@ test('rule_01_an_init_that_panics_poisons_the_instance', async () => {
 
   const raw = await Raw.new({ mode: 6 });
   assert.equal(raw.fails('_initialize'), 8);
-  const poisoned = failure(4, 'poisoned: a trap ended the call `_initialize` half-way');
+  const poisoned = failure(4, 'poisoned: a trap ended the call `_initialize` half-way; make a new instance');
   assert.deepEqual(raw.call('ping'), poisoned);
   assert.deepEqual(raw.call('_initialize'), poisoned);
 });
@@ -682,6 +682,13 @@ test('rule_06_after_a_deadlock_the_next_call_works', async () => {
   }
 });
 
+test('rule_06_a_run_that_was_refused_inside_a_task_leaves_the_next_error_as_it_is', async () => {
+  const rig = await guest();
+  const report = '  task 0.1 "run_inside_then_block": parked';
+  like('Deadlock', { code: 5, report })(caught(() => rig.call('run_inside_then_block')));
+  assert.equal(rig.call('ping'), 7);
+});
+
 test('rule_06_a_late_result_is_dropped', async () => {
   const rig = await guest();
   rig.trace();
@@ -974,7 +981,7 @@ test('rule_07_the_limit_of_tasks_is_a_named_error_of_call_and_start', async () =
 
 // ---- rule 9
 
-const poisonedBy = (name) => failure(4, `poisoned: a trap ended the call \`${name}\` half-way`);
+const poisonedBy = (name) => failure(4, `poisoned: a trap ended the call \`${name}\` half-way; make a new instance`);
 
 /** Every way into the guest is refused, again and again, and the report names the call. */
 function refusesEverything(raw, by, done) {

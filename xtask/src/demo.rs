@@ -8,8 +8,9 @@ use std::{fs, io};
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process;
 
+use crate::guest::REACTOR;
 use crate::workspace::Workspace;
-use crate::{guest, only_switch, setup};
+use crate::{only_switch, setup};
 
 /// The checked-in trace.
 const TRACE: &str = "xtask/demo.trace";
@@ -53,10 +54,10 @@ pub(crate) fn matches_trace(workspace: &Workspace, module: &Path) -> Result<()> 
 }
 
 fn program(workspace: &Workspace) -> Result<Command> {
-    let toolchain = setup::wasm32()?;
+    let toolchain = setup::toolchain(REACTOR.target)?;
     let wasm_opt = setup::wasm_opt(workspace)?;
-    let module = guest::build(workspace, &toolchain, &wasm_opt, "examples/reactor", &[], None)?;
-    Ok(host(workspace, module.file()))
+    let module = REACTOR.build(workspace, &toolchain, &wasm_opt)?;
+    Ok(host(workspace, &module))
 }
 
 fn host(workspace: &Workspace, module: &Path) -> Command {

@@ -3,40 +3,77 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cargo_windlass::build::{Build, Module};
+use cargo_windlass::build::Build;
 use cargo_windlass::error::{Error, Result};
-use cargo_windlass::toolchain::{Library, Toolchain};
+use cargo_windlass::toolchain::{Library, Target, Toolchain};
 
 use crate::workspace::Workspace;
 
-/// Where the guest `name` goes. Cargo gives builds of one package with different features the same name.
-pub(crate) fn file(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    let dir = workspace.target().join("guests");
-    fs::create_dir_all(&dir)
-        .map_err(|error| Error::new(format!("cannot create {}: {error}", dir.display())))?;
-    Ok(dir.join(name).with_extension("wasm"))
+/// A guest of the workspace, and one way to build it.
+pub(crate) struct Guest {
+    /// The lowered file's, and of the step that makes it. Cargo gives all builds of one package the same.
+    pub(crate) name: &'static str,
+    dir: &'static str,
+    pub(crate) target: Target,
+    args: &'static [&'static str],
 }
 
-/// Builds and lowers the package in directory `dir`, and tells sizes and times on standard error.
-pub(crate) fn build(
-    workspace: &Workspace,
-    toolchain: &Toolchain,
-    wasm_opt: &Path,
-    dir: &str,
-    cargo_args: &[&str],
-    out: Option<PathBuf>,
-) -> Result<Module> {
-    let mut options = windlass_lower::Options::default();
-    options.wasm_opt = Some(wasm_opt.to_owned());
-    let build = Build {
-        dir: workspace.path(dir),
-        profile: "guest".into(),
-        library: Library::Alloc,
-        cargo_args: cargo_args.iter().map(ToString::to_string).collect(),
-        lower: Some(options),
-        out,
-    };
-    let module = build.run(toolchain)?.pop().ok_or_else(|| Error::new(format!("{dir} made no module")))?;
-    eprintln!("{module}");
-    Ok(module)
+/// The one of the demo.
+pub(crate) const REACTOR: Guest =
+    Guest { name: "reactor", dir: "examples/reactor", target: Target::Unknown, args: &[] };
+
+/// The conformance cases of `windlass-arch`.
+pub(crate) const CONFORMANCE: Guest = Guest {
+    name: "conformance",
+    dir: "arch",
+    target: Target::Unknown,
+    args: &["--example", "conformance-guest"],
+};
+
+/// The one of the reactor rules.
+pub(crate) const RULES: Guest =
+    Guest { name: "guest", dir: "tests/guest", target: Target::Unknown, args: &[] };
+
+/// That, without the scheduler.
+pub(crate) const RULES_DIRECT: Guest =
+    Guest { name: "guest-direct", args: &["--no-default-features"], ..RULES };
+
+/// That, on wasip1.
+pub(crate) const RULES_WASIP1: Guest = Guest { name: "guest-wasip1", target: Target::Wasip1, ..RULES };
+
+impl Guest {
+    /// What does the same by hand.
+    pub(crate) fn line(&self) -> String {
+        let mut words =
+            vec!["cargo windlass build --profile guest", "--dir", self.dir, "--target", self.target.triple()];
+        words.extend(self.args);
+        words.join(" ")
+    }
+
+    /// Builds and lowers it, tells sizes and times on standard error, and returns the file.
+    pub(crate) fn build(
+        &self,
+        workspace: &Workspace,
+        toolchain: &Toolchain,
+        wasm_opt: &Path,
+    ) -> Result<PathBuf> {
+        let guests = workspace.target().join("guests");
+        fs::create_dir_all(&guests)
+            .map_err(|error| Error::new(format!("cannot create {}: {error}", guests.display())))?;
+        let out = guests.join(self.name).with_extension("wasm");
+        let mut options = windlass_lower::Options::default();
+        options.wasm_opt = Some(wasm_opt.to_owned());
+        let build = Build {
+            dir: workspace.path(self.dir),
+            profile: "guest".into(),
+            library: Library::Alloc,
+            cargo_args: self.args.iter().map(ToString::to_string).collect(),
+            lower: Some(options),
+            out: Some(out.clone()),
+        };
+        for module in build.run(toolchain)? {
+            eprintln!("{module}");
+        }
+        Ok(out)
+    }
 }

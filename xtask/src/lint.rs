@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process;
-use cargo_windlass::toolchain::{Library, Toolchain};
+use cargo_windlass::toolchain::{Library, Target, Toolchain};
 
 use crate::workspace::Workspace;
 use crate::{doc, fmt, no_arguments, package, setup};
@@ -34,13 +34,11 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     let mut lint = Lint::default();
     lint.step("formatting", || fmt::format(workspace, true));
     native(workspace, &mut lint);
-    let toolchain = lint.step("setup", || {
-        let toolchain = setup::wasm32()?;
-        setup::clippy(&toolchain)?;
-        Ok(toolchain)
-    });
-    if let Some(toolchain) = toolchain {
+    if let Some(toolchain) = toolchain(Target::Unknown, &mut lint) {
         wasm32(workspace, &toolchain, &mut lint);
+    }
+    if let Some(toolchain) = toolchain(Target::Wasip1, &mut lint) {
+        wasip1(workspace, &toolchain, &mut lint);
     }
     lint.step("documentation", || doc::command(workspace, &[]));
     lint.step("packages", || package::check(workspace));
@@ -70,6 +68,14 @@ fn native(workspace: &Workspace, lint: &mut Lint) {
     }
 }
 
+fn toolchain(target: Target, lint: &mut Lint) -> Option<Toolchain> {
+    lint.step(&format!("setup, {target}"), || {
+        let toolchain = setup::toolchain(target)?;
+        setup::clippy(&toolchain)?;
+        Ok(toolchain)
+    })
+}
+
 fn wasm32(workspace: &Workspace, toolchain: &Toolchain, lint: &mut Lint) {
     let cargo = |dir| toolchain.cargo("clippy", Library::Alloc, &workspace.path(dir));
     for features in WASM_FEATURES {
@@ -85,6 +91,13 @@ fn wasm32(workspace: &Workspace, toolchain: &Toolchain, lint: &mut Lint) {
         let mut command = cargo(BINDGEN)?;
         command.env("CARGO_TARGET_DIR", toolchain.target_dir(workspace.target()));
         clippy(command.arg("--tests"))
+    });
+}
+
+/// Only what differs: the reactor's entries.
+fn wasip1(workspace: &Workspace, toolchain: &Toolchain, lint: &mut Lint) {
+    lint.step("clippy, wasip1, tests/guest", || {
+        clippy(&mut toolchain.cargo("clippy", Library::Alloc, &workspace.path("tests/guest"))?)
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process::{self, which};
-use cargo_windlass::toolchain::{self, Source, Toolchain};
+use cargo_windlass::toolchain::{self, Source, Target, Toolchain};
 
 use crate::no_arguments;
 use crate::workspace::Workspace;
@@ -23,40 +23,42 @@ const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     no_arguments(args)?;
-    wasm32()?;
+    for &target in Target::ALL {
+        toolchain(target)?;
+    }
     wasm_opt(workspace)?;
     node()?;
     bindgen_runner(workspace)?;
     Ok(())
 }
 
-/// A toolchain that builds for wasm32.
-pub(crate) fn wasm32() -> Result<Toolchain> {
-    let found = find_or_install_wasm32()?;
-    eprintln!("wasm32: {found}");
+/// A toolchain that builds for `target`.
+pub(crate) fn toolchain(target: Target) -> Result<Toolchain> {
+    let found = find_or_install_toolchain(target)?;
+    eprintln!("{target}: {found}");
     Ok(found)
 }
 
-fn find_or_install_wasm32() -> Result<Toolchain> {
+fn find_or_install_toolchain(target: Target) -> Result<Toolchain> {
     let wanted = Toolchain::wanted()?;
     let may = |source| wanted.is_none_or(|wanted| wanted == source);
     if may(Source::Installed) {
-        if let Some(found) = Toolchain::probe(Source::Installed) {
+        if let Some(found) = Toolchain::probe(Source::Installed, target) {
             return Ok(found);
         }
         let mut add = Command::new("rustup");
-        add.args(["target", "add", toolchain::TARGET]);
+        add.args(["target", "add", target.triple()]);
         if which("rustup").is_some()
             && process::succeeds_within(&mut add, RUSTUP_LIMIT)
-            && let Some(found) = Toolchain::probe(Source::Installed)
+            && let Some(found) = Toolchain::probe(Source::Installed, target)
         {
             return Ok(found);
         }
     }
-    let found = Toolchain::find();
+    let found = Toolchain::find(target);
     if found.is_err() && may(Source::Debian) && which("apt-get").is_some() {
-        apt_install(toolchain::DEBIAN_PACKAGES)?;
-        return Toolchain::find();
+        apt_install(target.debian_packages())?;
+        return Toolchain::find(target);
     }
     found
 }

@@ -6,17 +6,19 @@ use std::process::Command;
 
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process;
-use cargo_windlass::toolchain::{Library, Toolchain};
+use cargo_windlass::toolchain::{Library, Target, Toolchain};
 
+use crate::guest::{CONFORMANCE, Guest, REACTOR, RULES, RULES_DIRECT, RULES_WASIP1};
 use crate::tally::{Report, Tally};
 use crate::workspace::Workspace;
-use crate::{demo, guest, setup};
+use crate::{demo, setup};
 
-/// The guest of the reactor rules, and the variables that tell test programs where it is: lowered, and built without
-/// the scheduler.
-const GUEST: &str = "tests/guest";
-const WITH_SCHEDULER: &str = "WINDLASS_TEST_GUEST";
-const WITHOUT_SCHEDULER: &str = "WINDLASS_TEST_GUEST_DIRECT";
+/// The guests of the reactor rules, and the variables that tell test programs where they are.
+const GUESTS: &[(&str, Guest)] = &[
+    ("WINDLASS_TEST_GUEST", RULES),
+    ("WINDLASS_TEST_GUEST_DIRECT", RULES_DIRECT),
+    ("WINDLASS_TEST_GUEST_WASIP1", RULES_WASIP1),
+];
 
 /// A package outside the workspace: its test harness brings a panic handler of its own.
 const BINDGEN: &str = "tests/bindgen";
@@ -65,7 +67,7 @@ struct Bench<'a> {
     workspace: &'a Workspace,
     tally: Tally,
     tools: Option<Option<Tools>>,
-    guests: Option<Option<(PathBuf, PathBuf)>>,
+    guests: Option<Option<Vec<(&'static str, PathBuf)>>>,
 }
 
 /// What the steps on wasm32 need.
@@ -83,7 +85,7 @@ impl Bench<'_> {
         let make = || {
             tally.prepare("setup", "cargo xtask setup", || {
                 Ok(Tools {
-                    toolchain: setup::wasm32()?,
+                    toolchain: setup::toolchain(Target::Unknown)?,
                     wasm_opt: setup::wasm_opt(workspace)?,
                     node: setup::node()?,
                 })
@@ -92,27 +94,23 @@ impl Bench<'_> {
         self.tools.get_or_insert_with(make).clone()
     }
 
-    /// The package in `dir`, built with `cargo_args` and lowered, in the file `NAME.wasm` of the target directory.
-    fn build(&mut self, name: &str, dir: &str, cargo_args: &[&str]) -> Option<PathBuf> {
+    /// Builds and lowers a guest.
+    fn build(&mut self, guest: &Guest) -> Option<PathBuf> {
         let tools = self.tools()?;
         let workspace = self.workspace;
-        let line = format!("cargo windlass build --dir {dir} --profile guest {}", cargo_args.join(" "));
-        self.tally.prepare(name, line.trim(), || {
-            let out = Some(guest::file(workspace, name)?);
-            let module = guest::build(workspace, &tools.toolchain, &tools.wasm_opt, dir, cargo_args, out)?;
-            Ok(module.file().to_owned())
+        self.tally.prepare(guest.name, &guest.line(), || {
+            let toolchain = setup::toolchain(guest.target)?;
+            guest.build(workspace, &toolchain, &tools.wasm_opt)
         })
     }
 
     /// Tells the command where the guests of the rules are; `None` if they cannot be built.
     fn with_guests<'c>(&mut self, command: &'c mut Command) -> Option<&'c mut Command> {
         if self.guests.is_none() {
-            let lowered = self.build("guest", GUEST, &[]);
-            let direct = self.build("guest-direct", GUEST, &["--no-default-features"]);
-            self.guests = Some(lowered.zip(direct));
+            let build = |(variable, guest): &(&'static str, Guest)| Some((*variable, self.build(guest)?));
+            self.guests = Some(GUESTS.iter().map(build).collect());
         }
-        let (lowered, direct) = self.guests.clone()??;
-        Some(command.env(WITH_SCHEDULER, lowered).env(WITHOUT_SCHEDULER, direct))
+        Some(command.envs(self.guests.clone()??))
     }
 }
 
@@ -141,8 +139,7 @@ fn threads(bench: &mut Bench<'_>) {
 }
 
 fn seam(bench: &mut Bench<'_>) {
-    let example = ["--example", "conformance-guest"];
-    let Some(module) = bench.build("conformance", "arch", &example) else { return };
+    let Some(module) = bench.build(&CONFORMANCE) else { return };
     let Some(tools) = bench.tools() else { return };
     let mut run = bench.workspace.program(tools.node);
     run.arg("arch/tests/wasm/run.mjs").arg(module);
@@ -165,7 +162,7 @@ fn node(bench: &mut Bench<'_>) {
 }
 
 fn demo(bench: &mut Bench<'_>) {
-    let Some(module) = bench.build("reactor", "examples/reactor", &[]) else { return };
+    let Some(module) = bench.build(&REACTOR) else { return };
     let workspace = bench.workspace;
     bench.tally.check("demo", "cargo xtask test demo", || demo::matches_trace(workspace, &module));
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use cargo_windlass::build::Build;
 use cargo_windlass::error::Result;
-use cargo_windlass::toolchain::{Library, Toolchain};
+use cargo_windlass::toolchain::{Library, Target, Toolchain};
 use clap::{Args, Parser};
 use windlass_lower::{Engine, Optimize, Options};
 
@@ -58,6 +58,10 @@ struct BuildArguments {
     /// Where to start, instead of the current directory
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+
+    /// The target
+    #[arg(long, value_name = "TRIPLE", default_value_t = Target::default())]
+    target: Target,
 
     /// Leave the module as cargo made it
     #[arg(long)]
@@ -127,7 +131,7 @@ fn main() -> ExitCode {
 }
 
 fn build(arguments: &BuildArguments) -> Result<()> {
-    let toolchain = Toolchain::find()?;
+    let toolchain = Toolchain::find(arguments.target)?;
     let build = Build {
         dir: arguments.dir.clone(),
         profile: if arguments.release { "release".into() } else { arguments.profile.clone() },

@@ -6,7 +6,10 @@
 //! | --- | --- | --- |
 //! | `Installed` | the target's libraries (`rustup target add`) | the toolchain in use |
 //! | `Sources` | the library's sources (`rustup component add rust-src`) | the toolchain in use and `-Zbuild-std` |
-//! | `Debian` | the packages in [`DEBIAN_PACKAGES`] | Debian's toolchain in `/usr/bin` and `-Zbuild-std` |
+//! | `Debian` | the packages in [`Target::debian_packages`] | Debian's toolchain in `/usr/bin` and `-Zbuild-std` |
+//!
+//! On wasm32-wasip1 a reactor is linked with the C runtime's `crt1-reactor.o`: rustup's libraries come with one, the other two
+//! ways need Debian's package `wasi-libc` besides.
 //!
 //! `-Zbuild-std` needs `RUSTC_BOOTSTRAP=1`. It is set for those commands alone: build scripts that probe the
 //! compiler switch to unstable code when they see it.
@@ -16,15 +19,78 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::process;
 
-/// The target triple of a reactor.
-pub const TARGET: &str = "wasm32-unknown-unknown";
+/// A target that reactors are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Target {
+    /// wasm32-unknown-unknown.
+    #[default]
+    Unknown,
+    /// wasm32-wasip1.
+    Wasip1,
+}
 
-/// What Debian must have installed for [`Source::Debian`].
-pub const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22"];
+impl Target {
+    /// Every target.
+    pub const ALL: &[Self] = &[Self::Unknown, Self::Wasip1];
+
+    /// The triple.
+    pub fn triple(self) -> &'static str {
+        match self {
+            Self::Unknown => "wasm32-unknown-unknown",
+            Self::Wasip1 => "wasm32-wasip1",
+        }
+    }
+
+    /// What Debian must have installed for [`Source::Debian`].
+    pub fn debian_packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Unknown => &["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22"],
+            Self::Wasip1 => {
+                &["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22", "wasi-libc"]
+            }
+        }
+    }
+
+    /// What the program's start is linked from, if this source has it. Outer `None`: it is missing.
+    fn start(self, source: Source, libdir: &Path) -> Option<Option<PathBuf>> {
+        if self == Self::Unknown {
+            return Some(None);
+        }
+        let dir = match source {
+            Source::Installed => libdir.join("self-contained"),
+            Source::Sources | Source::Debian => WASI_LIBC.into(),
+        };
+        let start = dir.join("crt1-reactor.o");
+        start.exists().then_some(Some(start))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.triple())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(triple: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|target| target.triple() == triple)
+            .ok_or_else(|| "the targets are wasm32-unknown-unknown and wasm32-wasip1".to_owned())
+    }
+}
+
+/// Where Debian's `wasi-libc` is.
+const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 
 /// The package with `cargo clippy` for [`Source::Debian`].
 pub const DEBIAN_CLIPPY: &str = "rust-web-clippy";
@@ -58,11 +124,13 @@ pub enum Library {
     Std,
 }
 
-/// A toolchain that can build for wasm32.
+/// A toolchain that can build for a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toolchain {
     source: Source,
+    target: Target,
     version: String,
+    start: Option<PathBuf>,
 }
 
 impl Toolchain {
@@ -70,11 +138,11 @@ impl Toolchain {
     ///
     /// # Errors
     /// No way works: the message says what to install. Or the override is not one of the three words.
-    pub fn find() -> Result<Self> {
+    pub fn find(target: Target) -> Result<Self> {
         let wanted = Self::wanted()?;
         for (source, _) in Source::ALL {
             if wanted.is_none_or(|wanted| wanted == source)
-                && let Some(found) = Self::probe(source)
+                && let Some(found) = Self::probe(source, target)
             {
                 return Ok(found);
             }
@@ -82,13 +150,13 @@ impl Toolchain {
         Err(Error::new(match wanted {
             Some(source) => format!(
                 "{OVERRIDE} asks for a toolchain that is not complete; install it with\n  {}",
-                install_line(source)
+                install_line(source, target)
             ),
             None => format!(
-                "no Rust toolchain here can build for {TARGET}; install one of these:\n  {}\n  {}\n  {}",
-                install_line(Source::Installed),
-                install_line(Source::Sources),
-                install_line(Source::Debian)
+                "no Rust toolchain here can build for {target}; install one of these:\n  {}\n  {}\n  {}",
+                install_line(Source::Installed, target),
+                install_line(Source::Sources, target),
+                install_line(Source::Debian, target)
             ),
         }))
     }
@@ -109,30 +177,30 @@ impl Toolchain {
     }
 
     /// The toolchain of this kind, if it is complete.
-    pub fn probe(source: Source) -> Option<Self> {
+    pub fn probe(source: Source, target: Target) -> Option<Self> {
         let rustc = || match source {
             Source::Installed | Source::Sources => {
                 Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
             }
             Source::Debian => Command::new("/usr/bin/rustc"),
         };
+        let print = |what| process::ask(rustc().args(["--print", what, "--target", target.triple()]));
+        let libdir = PathBuf::from(print("target-libdir")?);
         let complete = match source {
-            Source::Installed => {
-                let printed = process::ask(rustc().args(["--print", "target-libdir", "--target", TARGET]))?;
-                has_core(Path::new(&printed))
-            }
-            Source::Sources => has_sources(&process::ask(rustc().args(["--print", "sysroot"]))?),
+            Source::Installed => has_core(&libdir),
+            Source::Sources => has_sources(&print("sysroot")?),
             Source::Debian => {
                 Path::new("/etc/debian_version").exists()
                     && Path::new("/usr/bin/cargo").exists()
                     && has_sources("/usr")
-                    && process::ask(rustc().args(["--print", "target-list"]))?
-                        .lines()
-                        .any(|line| line == TARGET)
             }
         };
+        if !complete {
+            return None;
+        }
+        let start = target.start(source, &libdir)?;
         let version = process::ask(rustc().arg("--version"))?;
-        complete.then_some(Self { source, version })
+        Some(Self { source, target, version, start })
     }
 
     /// Where the target's `core` comes from.
@@ -140,7 +208,7 @@ impl Toolchain {
         self.source
     }
 
-    /// `cargo SUBCOMMAND --target wasm32-unknown-unknown` in `dir`, with what this toolchain needs besides.
+    /// `cargo SUBCOMMAND --target TRIPLE` in `dir`, with what this toolchain needs besides.
     ///
     /// # Errors
     /// `cargo metadata` does not understand the package in `dir`.
@@ -156,7 +224,10 @@ impl Toolchain {
                 Library::Std => "-Zbuild-std=std,panic_abort",
             });
         }
-        command.args(["--target", TARGET]);
+        command.args(["--target", self.target.triple()]);
+        if let Some(start) = &self.start {
+            command.arg("--config").arg(link_arguments(self.target, self.source, start));
+        }
         Ok(command)
     }
 
@@ -233,12 +304,28 @@ fn has_sources(sysroot: &str) -> bool {
 }
 
 /// The line that makes this way work.
-pub fn install_line(source: Source) -> String {
-    match source {
-        Source::Installed => format!("rustup target add {TARGET}"),
-        Source::Sources => "rustup component add rust-src".into(),
-        Source::Debian => {
-            format!("apt-get install --no-install-recommends {}", DEBIAN_PACKAGES.join(" "))
+pub fn install_line(source: Source, target: Target) -> String {
+    match (source, target) {
+        (Source::Installed, _) => format!("rustup target add {target}"),
+        (Source::Sources, Target::Unknown) => "rustup component add rust-src".into(),
+        (Source::Sources, Target::Wasip1) => {
+            "rustup component add rust-src, and apt-get install wasi-libc".into()
+        }
+        (Source::Debian, _) => {
+            format!("apt-get install --no-install-recommends {}", target.debian_packages().join(" "))
         }
     }
+}
+
+/// A setting for cargo: link the start of a reactor, which rustc adds to programs only, and the C library, which it adds
+/// to what uses `std`. A guest without still needs its `memcmp`.
+fn link_arguments(target: Target, source: Source, start: &Path) -> String {
+    let mut flags = vec![format!("-Clink-arg={}", start.display()), "-Clink-arg=-lc".into()];
+    flags.extend(start.parent().map(|dir| format!("-Lnative={}", dir.display())));
+    if source != Source::Installed {
+        // The toolchain brings nothing else for the target.
+        flags.push("-Clink-self-contained=no".into());
+    }
+    // A JSON list of strings is a TOML one, too.
+    format!("target.{target}.rustflags={}", serde_json::Value::from(flags))
 }

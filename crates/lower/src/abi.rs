@@ -44,10 +44,11 @@ pub(crate) enum Intrinsic {
     Enter,
     Exit,
     Fail,
+    Refuse,
 }
 
 impl Intrinsic {
-    pub(crate) const ALL: [Intrinsic; 8] = [
+    pub(crate) const ALL: [Intrinsic; 9] = [
         Intrinsic::Prepare,
         Intrinsic::Switch,
         Intrinsic::Run,
@@ -56,6 +57,7 @@ impl Intrinsic {
         Intrinsic::Enter,
         Intrinsic::Exit,
         Intrinsic::Fail,
+        Intrinsic::Refuse,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -68,6 +70,7 @@ impl Intrinsic {
             Intrinsic::Enter => "enter",
             Intrinsic::Exit => "exit",
             Intrinsic::Fail => "fail",
+            Intrinsic::Refuse => "refuse",
         }
     }
 
@@ -78,7 +81,7 @@ impl Intrinsic {
             Intrinsic::Switch => (2, 0),
             Intrinsic::Run | Intrinsic::Leave | Intrinsic::Discard => (1, 0),
             Intrinsic::Enter => (0, 1),
-            Intrinsic::Exit | Intrinsic::Fail => (0, 0),
+            Intrinsic::Exit | Intrinsic::Fail | Intrinsic::Refuse => (0, 0),
         }
     }
 

@@ -12,12 +12,10 @@ use crate::runtime::Runtime;
 impl Runtime {
     /// `enter() -> opened`
     pub(crate) fn enter(&self) -> Function {
-        let g = self.globals;
         let mut function = Function::new([]);
         let mut code = function.instructions();
         self.accepts(&mut code);
-        code.i32_eqz().global_set(g.refused());
-        code.global_get(g.refused()).if_(BlockType::Empty).i32_const(0).return_().end();
+        code.i32_eqz().if_(BlockType::Empty).i32_const(0).return_().end();
         self.open(&mut code);
         code.i32_const(1).end();
         function
@@ -54,23 +52,33 @@ impl Runtime {
     }
 
     /// `fail()`: the frames above are lost to the trap, and with them whoever would have restored the globals.
-    ///
-    /// After a refusal no frame of the instance will ever go on, so each refusal may use the whole stack again.
     pub(crate) fn fail(&self) -> Function {
         let g = self.globals;
         let mut function = Function::new([]);
         let mut code = function.instructions();
-        code.global_get(g.refused()).i32_eqz().if_(BlockType::Empty);
         self.close(&mut code);
-        code.end();
         self.leave_task_stack(&mut code);
-        code.global_get(g.calls()).i32_eqz().global_get(g.refused()).i32_or().if_(BlockType::Empty);
-        code.i32_const(0).global_set(g.refused());
-        code.i32_const(self.stack_pointer.initial);
-        code.global_set(self.stack_pointer.global);
-        code.i32_const(0).global_set(g.host_sp()).end();
+        code.global_get(g.calls()).i32_eqz().if_(BlockType::Empty);
+        self.reset_host_stack(&mut code);
+        code.end();
         code.unreachable().end();
         function
+    }
+
+    /// `refuse()`: no frame of a poisoned instance will ever go on, so each refusal may use the whole stack again.
+    pub(crate) fn refuse(&self) -> Function {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        self.leave_task_stack(&mut code);
+        self.reset_host_stack(&mut code);
+        code.unreachable().end();
+        function
+    }
+
+    fn reset_host_stack(&self, code: &mut InstructionSink<'_>) {
+        code.i32_const(self.stack_pointer.initial);
+        code.global_set(self.stack_pointer.global);
+        code.i32_const(0).global_set(self.globals.host_sp());
     }
 
     /// The function that guest code calls in place of a host import.

@@ -74,7 +74,7 @@ pub(crate) struct Globals {
 
 impl Globals {
     /// Their names, in the order of the methods.
-    pub(crate) const NAMES: [&str; 10] = [
+    pub(crate) const NAMES: [&str; 9] = [
         "windlass.current",
         "windlass.host_sp",
         "windlass.stack_limit",
@@ -84,7 +84,6 @@ impl Globals {
         "windlass.rewinding",
         "windlass.target",
         "windlass.constructors",
-        "windlass.refused",
     ];
 
     /// The running context; 0 on the host's stack.
@@ -106,10 +105,6 @@ impl Globals {
     /// The in-host mark.
     pub(crate) fn in_host(self) -> u32 {
         self.first + 4
-    }
-    /// `enter` has refused, and `fail` has not followed yet.
-    pub(crate) fn refused(self) -> u32 {
-        self.first + 9
     }
     /// Set from `switch` until `run` has taken the unwound frames.
     fn unwinding(self) -> u32 {
@@ -155,6 +150,7 @@ impl Runtime {
             Intrinsic::Enter => self.enter(),
             Intrinsic::Exit => self.exit(),
             Intrinsic::Fail => self.fail(),
+            Intrinsic::Refuse => self.refuse(),
         }
     }
 

@@ -17,6 +17,7 @@ fn guest_without_tasks(body: &str) -> Running {
         (import "env" "try_call" (func $try_call (param i32) (result i32)))
         (import "env" "throw" (func $throw))
         (import "windlass" "fail" (func $fail))
+        (import "windlass" "refuse" (func $refuse))
         (memory (export "memory") 1)
         (global $__stack_pointer (export "__stack_pointer") (mut i32) (i32.const 65536))
         (func $push (param $bytes i32)
@@ -58,7 +59,7 @@ fn each_refusal_gives_the_whole_stack_back() {
             (call $own_sp)
             (call $push (i32.const 16))
             (call $log (call $enter))
-            (call $fail))
+            (call $refuse))
         "#,
     );
     guest.fails("trap");

@@ -346,3 +346,13 @@ fn spawn_with_stack(bytes: i64) -> i32 {
         },
     }
 }
+
+/// Tries a run inside its task, where wasm32 cannot wait for it, and then waits for ever. Returns only if the run was not refused.
+#[windlass::export]
+fn run_inside_then_block() -> i32 {
+    match windlass::try_run(|| 1) {
+        Err(windlass::RunError::InTask) => block(),
+        Ok(value) => value,
+        Err(_) => -1,
+    }
+}

@@ -43,7 +43,10 @@ fn rule_11_exports_are_called_directly() {
 #[test]
 fn rule_11_the_state_is_checked_first() {
     let mut raw = raw::direct().instance();
-    assert_eq!(raw.call("ping", &[]), failure(1, "not initialised: call `_initialize` first"));
+    assert_eq!(
+        raw.call("ping", &[]),
+        failure(1, "not initialised: call `_initialize` first (if that failed: make a new instance)")
+    );
     assert_eq!(raw.call("_initialize", &[]), Ok(0));
     assert_eq!(raw.call("ping", &[]), Ok(7));
     assert_eq!(raw.call("_initialize", &[]), failure(2, "already initialised: `_initialize` is called once"));
@@ -69,7 +72,7 @@ fn rule_11_what_would_block_is_an_error_and_poisons_the_instance() {
     assert_eq!(raw.call("sleep_ms", &[0]), Ok(0));
     assert_eq!(raw.call("sleep_ms", &[5]), failure(14, WOULD_BLOCK));
     for _ in 0..2 {
-        let poisoned = failure(4, "poisoned: a trap ended the call `sleep_ms` half-way");
+        let poisoned = failure(4, "poisoned: a trap ended the call `sleep_ms` half-way; make a new instance");
         assert_eq!(raw.call("ping", &[]), poisoned);
         assert_eq!(raw.call("_initialize", &[]), poisoned);
     }
@@ -122,7 +125,7 @@ fn rule_11_refusals_that_leave_the_instance_usable_do_not_use_up_the_stack() {
 fn rule_11_an_init_that_would_block_is_an_error_and_poisons_the_instance() {
     let mut raw = raw::direct().mode(4).instance();
     assert_eq!(raw.call("_initialize", &[]), failure(14, WOULD_BLOCK));
-    let poisoned = failure(4, "poisoned: a trap ended the call `_initialize` half-way");
+    let poisoned = failure(4, "poisoned: a trap ended the call `_initialize` half-way; make a new instance");
     assert_eq!(raw.call("ping", &[]), poisoned);
     assert_eq!(raw.call("_initialize", &[]), poisoned);
 }
@@ -154,7 +157,10 @@ fn rule_11_a_trap_poisons_by_the_hosts_memory() {
     assert_eq!(raw.call("trap", &[]), failure(0, ""));
     assert_eq!(raw.call("ping", &[]), Ok(7));
     raw.works("windlass_poison", &[]);
-    assert_eq!(raw.call("ping", &[]), failure(4, "poisoned: a trap ended the call `trap` half-way"));
+    assert_eq!(
+        raw.call("ping", &[]),
+        failure(4, "poisoned: a trap ended the call `trap` half-way; make a new instance")
+    );
 }
 
 #[test]

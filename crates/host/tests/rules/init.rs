@@ -5,7 +5,8 @@ use windlass_host::{Error, Progress};
 use crate::host::{guest, told};
 use crate::raw::{self, failure};
 
-const NOT_INITIALISED: &str = "not initialised: call `_initialize` first";
+const NOT_INITIALISED: &str =
+    "not initialised: call `_initialize` first (if that failed: make a new instance)";
 const ALREADY_INITIALISED: &str = "already initialised: `_initialize` is called once";
 
 #[test]
@@ -152,7 +153,7 @@ fn rule_01_an_init_that_panics_poisons_the_instance() {
 
     let mut raw = raw::guest().mode(6).instance();
     assert_eq!(raw.call("_initialize", &[]).map_err(|error| error.code), Err(8));
-    let poisoned = failure(4, "poisoned: a trap ended the call `_initialize` half-way");
+    let poisoned = failure(4, "poisoned: a trap ended the call `_initialize` half-way; make a new instance");
     assert_eq!(raw.call("ping", &[]), poisoned);
     assert_eq!(raw.call("_initialize", &[]), poisoned);
 }

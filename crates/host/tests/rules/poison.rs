@@ -9,7 +9,10 @@ use crate::raw::{self, Failure, Raw, failure};
 /// Every way into the guest is refused, again and again, and the report names the call.
 #[track_caller]
 fn refuses_everything(raw: &mut Raw, by: &str, done: i64) {
-    let poisoned = Failure { code: 4, report: format!("poisoned: a trap ended the call `{by}` half-way") };
+    let poisoned = Failure {
+        code: 4,
+        report: format!("poisoned: a trap ended the call `{by}` half-way; make a new instance"),
+    };
     let refused = Err(poisoned.clone());
     raw.entered();
     for _ in 0..2 {
@@ -193,7 +196,7 @@ fn rule_09_an_import_that_returns_with_an_inner_call_still_open_traps() {
 fn rule_09_within_an_import_calls_after_a_trap_are_refused() {
     let (mut raw, done) = with_done(raw::guest().on_call(|caller, what| {
         assert_eq!(raw::call(&mut *caller, "trap", &[]), failure(0, ""));
-        let poisoned = failure(4, "poisoned: a trap ended the call `trap` half-way");
+        let poisoned = failure(4, "poisoned: a trap ended the call `trap` half-way; make a new instance");
         assert_eq!(raw::call(&mut *caller, "ping", &[]), poisoned);
         Ok(what)
     }));
@@ -264,13 +267,13 @@ fn rule_09_the_result_of_an_earlier_call_is_refused_after_a_trap_and_after_poiso
     assert_eq!(raw.call("trap", &[]), failure(0, ""));
     assert_eq!(
         raw.call("windlass.result.ping", &[done]),
-        failure(4, "poisoned: a trap ended the call `trap` half-way")
+        failure(4, "poisoned: a trap ended the call `trap` half-way; make a new instance")
     );
     let (mut raw, done) = with_done(raw::guest().on_call(|_, _| bail!("thrown through the guest")));
     assert_eq!(raw.call("nested", &[1]), failure(0, ""));
     raw.works("windlass_poison", &[]);
     assert_eq!(
         raw.call("windlass.result.ping", &[done]),
-        failure(4, "poisoned: a trap ended the call `nested` half-way")
+        failure(4, "poisoned: a trap ended the call `nested` half-way; make a new instance")
     );
 }

@@ -60,6 +60,14 @@ fn rule_06_after_a_deadlock_the_next_call_works() {
 }
 
 #[test]
+fn rule_06_a_run_that_was_refused_inside_a_task_leaves_the_next_error_as_it_is() {
+    let mut rig = guest().ready();
+    let error = rig.fails::<i32>("run_inside_then_block", ());
+    assert_eq!(told(&error), ("Deadlock", "  task 0.1 \"run_inside_then_block\": parked"));
+    assert_eq!(rig.call::<i32>("ping", ()), 7);
+}
+
+#[test]
 fn rule_06_a_late_result_is_dropped() {
     let mut rig = guest().ready();
     rig.trace();
