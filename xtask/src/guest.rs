@@ -1,4 +1,4 @@
-//! Guests of the workspace: built for wasm32 with profile `guest`, and lowered.
+//! Guests of the workspace: built for wasm32, and lowered.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,24 +15,30 @@ pub(crate) struct Guest {
     pub(crate) name: &'static str,
     dir: &'static str,
     pub(crate) target: Target,
+    profile: &'static str,
     args: &'static [&'static str],
 }
 
 /// The one of the demo.
 pub(crate) const REACTOR: Guest =
-    Guest { name: "reactor", dir: "examples/reactor", target: Target::Unknown, args: &[] };
+    Guest { name: "reactor", dir: "examples/reactor", target: Target::Unknown, profile: "guest", args: &[] };
 
 /// The conformance cases of `windlass-arch`.
 pub(crate) const CONFORMANCE: Guest = Guest {
     name: "conformance",
     dir: "arch",
     target: Target::Unknown,
+    profile: "guest",
     args: &["--example", "conformance-guest"],
 };
 
+/// Those, unoptimised.
+pub(crate) const CONFORMANCE_DEBUG: Guest =
+    Guest { name: "conformance-debug", profile: "dev", ..CONFORMANCE };
+
 /// The one of the reactor rules.
 pub(crate) const RULES: Guest =
-    Guest { name: "guest", dir: "tests/guest", target: Target::Unknown, args: &[] };
+    Guest { name: "guest", dir: "tests/guest", target: Target::Unknown, profile: "guest", args: &[] };
 
 /// That, without the scheduler.
 pub(crate) const RULES_DIRECT: Guest =
@@ -44,8 +50,8 @@ pub(crate) const RULES_WASIP1: Guest = Guest { name: "guest-wasip1", target: Tar
 impl Guest {
     /// What does the same by hand.
     pub(crate) fn line(&self) -> String {
-        let mut words =
-            vec!["cargo windlass build --profile guest", "--dir", self.dir, "--target", self.target.triple()];
+        let mut words = vec!["cargo windlass build --profile", self.profile, "--dir", self.dir];
+        words.extend(["--target", self.target.triple()]);
         words.extend(self.args);
         words.join(" ")
     }
@@ -65,7 +71,7 @@ impl Guest {
         options.wasm_opt = Some(wasm_opt.to_owned());
         let build = Build {
             dir: workspace.path(self.dir),
-            profile: "guest".into(),
+            profile: self.profile.into(),
             library: Library::Alloc,
             cargo_args: self.args.iter().map(ToString::to_string).collect(),
             lower: Some(options),

@@ -8,7 +8,7 @@ use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process;
 use cargo_windlass::toolchain::{Library, Target, Toolchain};
 
-use crate::guest::{CONFORMANCE, Guest, REACTOR, RULES, RULES_DIRECT, RULES_WASIP1};
+use crate::guest::{CONFORMANCE, CONFORMANCE_DEBUG, Guest, REACTOR, RULES, RULES_DIRECT, RULES_WASIP1};
 use crate::tally::{Report, Tally};
 use crate::workspace::Workspace;
 use crate::{demo, setup};
@@ -31,9 +31,14 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { name: "native", does: "every package on this machine, debug", run: native },
+    Step { name: "direct", does: "the scheduler's package without the scheduler", run: direct },
     Step { name: "release", does: "arch and scheduler, optimised", run: release },
     Step { name: "threads", does: "arch and scheduler on the threads backend", run: threads },
-    Step { name: "seam", does: "the conformance suite of arch on wasm32, in Node", run: seam },
+    Step {
+        name: "seam",
+        does: "the conformance suite of arch on wasm32, optimised and not, in Node",
+        run: seam,
+    },
     Step { name: "node", does: "the reactor rules, called from JavaScript", run: node },
     Step { name: "demo", does: "the demo's trace is the checked-in one", run: demo },
     Step { name: "bindgen", does: "a lowered guest under wasm-bindgen-test", run: bindgen },
@@ -127,6 +132,21 @@ fn of_stacks(test: &mut Command) -> &mut Command {
     test.args(["--lib", "--tests", "--no-fail-fast"])
 }
 
+fn direct(bench: &mut Bench<'_>) {
+    let mut test = bench.workspace.cargo("test");
+    test.args([
+        "--package",
+        "windlass",
+        "--no-default-features",
+        "--features",
+        "std",
+        "--lib",
+        "--test",
+        "direct",
+    ]);
+    bench.tally.tests("direct", Report::Libtest, &mut test);
+}
+
 fn release(bench: &mut Bench<'_>) {
     let mut test = bench.workspace.cargo("test");
     of_stacks(test.arg("--release"));
@@ -139,11 +159,13 @@ fn threads(bench: &mut Bench<'_>) {
 }
 
 fn seam(bench: &mut Bench<'_>) {
-    let Some(module) = bench.build(&CONFORMANCE) else { return };
-    let Some(tools) = bench.tools() else { return };
-    let mut run = bench.workspace.program(tools.node);
-    run.arg("arch/tests/wasm/run.mjs").arg(module);
-    bench.tally.tests("seam", Report::Cases, &mut run);
+    for guest in [&CONFORMANCE, &CONFORMANCE_DEBUG] {
+        let Some(module) = bench.build(guest) else { return };
+        let Some(tools) = bench.tools() else { return };
+        let mut run = bench.workspace.program(tools.node);
+        run.arg("arch/tests/wasm/run.mjs").arg(module);
+        bench.tally.tests("seam", Report::Cases, &mut run);
+    }
 }
 
 fn node(bench: &mut Bench<'_>) {

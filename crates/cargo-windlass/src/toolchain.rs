@@ -213,8 +213,8 @@ impl Toolchain {
     /// # Errors
     /// `cargo metadata` does not understand the package in `dir`.
     pub fn cargo(&self, subcommand: &str, library: Library, dir: &Path) -> Result<Command> {
-        let mut command = self.bare_cargo();
-        command.arg(subcommand).current_dir(dir);
+        let mut command = self.subcommand(subcommand);
+        command.current_dir(dir);
         if self.source == Source::Debian {
             command.env("CARGO_TARGET_DIR", self.target_dir(&target_dir(dir)?));
         }
@@ -242,18 +242,25 @@ impl Toolchain {
 
     /// Whether `cargo clippy` exists in this toolchain.
     pub fn has_clippy(&self) -> bool {
-        process::ask(self.bare_cargo().args(["clippy", "--version"])).is_some()
+        process::ask(self.subcommand("clippy").arg("--version")).is_some()
     }
 
-    fn bare_cargo(&self) -> Command {
+    /// `cargo SUBCOMMAND` of this toolchain.
+    fn subcommand(&self, name: &str) -> Command {
         if self.source != Source::Debian {
-            return Command::new(cargo());
+            let mut command = Command::new(cargo());
+            command.arg(name);
+            return command;
         }
-        let mut command = Command::new("/usr/bin/cargo");
-        command.env("PATH", process::path_with(&["/usr/bin".into()]));
-        for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+        // Cargo looks for the programs of subcommands where rustup has put its own, before `PATH`.
+        let program = if name == "clippy" { "/usr/bin/cargo-clippy" } else { "/usr/bin/cargo" };
+        let mut command = Command::new(program);
+        command.arg(name);
+        for name in ["RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
             command.env_remove(name);
         }
+        command.env("CARGO", "/usr/bin/cargo");
+        command.env("PATH", process::path_with(&["/usr/bin".into()]));
         command
     }
 }
