@@ -126,9 +126,9 @@ fn native(bench: &mut Bench<'_>) {
     bench.tally.tests("native", Report::Libtest, test);
 }
 
-/// The tests of the two packages that know of stacks, but not their doc tests.
+/// The tests of what knows of stacks, but not their doc tests.
 fn of_stacks(test: &mut Command) -> &mut Command {
-    test.args(["--package", "windlass-arch", "--package", "windlass"]);
+    test.args(["--package", "windlass-arch", "--package", "windlass", "--package", "test-cases"]);
     test.args(["--lib", "--tests", "--no-fail-fast"])
 }
 

@@ -9,7 +9,7 @@
 //!   the one that has waited longest, at the moment at which it is there.
 //! * Timers are served when nothing is ready, and every 64 switches; all that are due, by deadline, then by age.
 //!
-//! Runners: `tests/traces.rs` (native, and the threads backend), `crates/host/tests/traces.rs` (wasmtime),
+//! Runners: `tests/cases/tests/traces.rs` (native, and the threads backend), `crates/host/tests/traces.rs` (wasmtime),
 //! `tests/node/traces.test.mjs` (Node). Each gives each case a fresh runtime whose clock stands at zero and moves only when
 //! everybody waits; afterwards no task may be left.
 //!

@@ -3,7 +3,7 @@
 //!
 //! `BLESS=1` rewrites the goldens. Look at the difference: a golden says what the rules say, not what the scheduler does.
 
-#[path = "cases/golden.rs"]
+#[path = "../golden.rs"]
 mod golden;
 
 use golden::Goldens;
@@ -15,7 +15,7 @@ use windlass::platform::MockClock;
 use windlass::runtime;
 
 fn goldens() -> Goldens {
-    Goldens::new(env!("CARGO_MANIFEST_DIR"), ".")
+    Goldens::new(env!("CARGO_MANIFEST_DIR"), "../..")
 }
 
 /// On a thread of its own, so that the runtime is new and the clock at zero, however the tests are run.
