@@ -172,6 +172,7 @@ fn in_child(name: &str, child: fn()) -> Option<(Option<i32>, String)> {
     Some((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
+#[cfg(all(unix, not(windlass_backend = "threads")))]
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 64]);

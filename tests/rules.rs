@@ -237,6 +237,7 @@ fn rule_04_a_task_in_a_host_call_is_in_no_queue_and_reports_say_so() {
 }
 
 /// The address of a local: tells on which stack the caller runs.
+#[cfg(not(windlass_backend = "threads"))]
 #[inline(never)]
 fn stack_address() -> usize {
     let local = 0u8;
@@ -244,11 +245,13 @@ fn stack_address() -> usize {
 }
 
 /// A platform that notes where it is called.
+#[cfg(not(windlass_backend = "threads"))]
 struct Where {
     waited_at: Rc<Cell<usize>>,
     now: Cell<u64>,
 }
 
+#[cfg(not(windlass_backend = "threads"))]
 impl windlass::platform::Platform for Where {
     fn now(&self) -> Instant {
         Instant::from_nanos(self.now.get())
