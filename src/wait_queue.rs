@@ -13,7 +13,6 @@
 
 use crate::task::{Slot, Tasks};
 use core::cell::Cell;
-use core::ptr;
 
 /// A FIFO queue of blocked tasks.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl WaitQueue {
 /// Takes `task` out of the wait queue that it is in, if any.
 pub(crate) fn unlink(task: Slot, tasks: &mut Tasks) {
     let block = &mut tasks[task];
-    let queue = core::mem::replace(&mut block.queue, ptr::null());
+    let queue = core::mem::take(&mut block.queue);
     if queue.is_null() {
         return;
     }
