@@ -132,3 +132,14 @@ fn where_panics_abort_the_program_says_first_which_task_it_was() {
     assert!(named.is_some() && named < message, "{text}");
     assert!(!output.status.success());
 }
+
+/// A doc test has a `main`, which a `no_std` library cannot; so the README's reactor is compiled here.
+#[test]
+fn the_reactor_of_the_readme_compiles() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
+    let (_, rest) = readme.split_once("```rust,ignore\n").expect("the reactor's example");
+    let (source, _) = rest.split_once("```").expect("its end");
+    let output = cargo("check", "readme", ("lib.rs", source), "\"scheduler\"", "");
+    assert!(output.status.success(), "{}", text(&output));
+}
