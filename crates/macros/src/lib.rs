@@ -14,7 +14,7 @@ use syn::{Error, FnArg, ItemFn, LitByte, LitStr, Pat, ReturnType, Type};
 /// Parameters: `i32`, `u32`, `i64`, `u64`, `f32`, `f64`, `String`, `Vec<u8>`; the result one of them or nothing. The function stays
 /// callable as it is.
 ///
-/// ```ignore
+/// ```
 /// #[windlass::export]
 /// fn add(a: i32, b: i32) -> i32 {
 ///     a + b
@@ -37,10 +37,10 @@ pub fn export(attributes: proc_macro::TokenStream, item: proc_macro::TokenStream
 ///
 /// There may be several; they run one after another, in the order in which the linker sees them.
 ///
-/// ```ignore
+/// ```
 /// #[windlass::init]
 /// fn init() {
-///     windlass::spawn(|| background());
+///     windlass::spawn(|| windlass::log!("in the background"));
 /// }
 /// ```
 #[proc_macro_attribute]
