@@ -138,7 +138,9 @@ fn take_token() -> bool {
 pub fn current() -> Task {
     match try_current() {
         Some(task) => task,
-        None => panic!("windlass: `current` was called outside a task"),
+        None => panic!(
+            "windlass: `current` was called outside a task; call it inside `windlass::run` or a spawned task"
+        ),
     }
 }
 
@@ -241,7 +243,9 @@ impl fmt::Debug for Task {
 #[track_caller]
 pub fn exit(code: i32) -> ! {
     if try_current().is_none() {
-        panic!("windlass: `exit` was called outside a task");
+        panic!(
+            "windlass: `exit` was called outside a task; call it inside `windlass::run` or a spawned task"
+        );
     }
     dispatcher::end(code)
 }

@@ -92,7 +92,7 @@ fn carry_out(decision: Decision) {
 #[track_caller]
 fn outside(what: &'static str) -> ! {
     panic!(
-        "windlass: `{what}` blocks and was called outside a task; call it inside `windlass::run` or a spawned task"
+        "windlass: `{what}` was called outside a task, and only tasks wait; call it inside `windlass::run` or a spawned task"
     )
 }
 

@@ -276,6 +276,15 @@ pub fn stats() -> Stats {
     Stats { tasks, stacks: current().stacks.borrow().counts(), switches }
 }
 
+/// Sets the stack size, in bytes, of later tasks that do not choose one: in a reactor, of its calls.
+///
+/// # Context
+/// Task or host; in a reactor's init it is in time for the first call.
+#[cfg(feature = "scheduler")]
+pub fn set_stack_size(bytes: usize) {
+    current().stack_size.set(bytes);
+}
+
 /// Limits how many tasks may be alive at once from now on; those that are alive stay.
 #[cfg(feature = "scheduler")]
 pub fn set_max_tasks(tasks: usize) {
@@ -384,7 +393,7 @@ mod owner {
                     // After `exit` that is what was asked for.
                     if scheduler.ended.is_none() {
                         std::eprintln!(
-                            "windlass: a thread ended with tasks that have not finished; their stacks are kept\n{}",
+                            "windlass: a thread ended with tasks that have not finished (join those that must); their stacks are kept\n{}",
                             Report { scheduler, most: 20 }
                         );
                     }

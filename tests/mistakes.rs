@@ -63,13 +63,15 @@ fn two_tasks_that_join_each_other_are_reported_as_a_deadlock() {
 }
 
 #[test]
-#[should_panic(expected = "`yield_now` blocks and was called outside a task; call it inside `windlass::run`")]
+#[should_panic(
+    expected = "`yield_now` was called outside a task, and only tasks wait; call it inside `windlass::run`"
+)]
 fn yielding_outside_a_task_is_a_named_panic() {
     yield_now();
 }
 
 #[test]
-#[should_panic(expected = "`Receiver::recv` blocks and was called outside a task")]
+#[should_panic(expected = "`Receiver::recv` was called outside a task, and only tasks wait")]
 fn receiving_outside_a_task_is_a_named_panic() {
     let (_sender, receiver) = windlass::channel::rendezvous::<u32>();
     let _ = receiver.recv();
@@ -265,7 +267,7 @@ fn a_thread_that_ends_with_suspended_tasks_says_which_and_keeps_their_stacks() {
         return;
     };
     assert_eq!(code, Some(0));
-    let report = "windlass: a thread ended with tasks that have not finished; their stacks are kept\n  task 1 \"left over\": parked";
+    let report = "windlass: a thread ended with tasks that have not finished (join those that must); their stacks are kept\n  task 1 \"left over\": parked";
     assert!(text.contains(report), "{text}");
     assert!(!text.contains("a live value was dropped"), "{text}");
 }

@@ -464,6 +464,18 @@ fn rule_10_a_call_that_does_not_block_continues_one_task_and_reuses_its_stack() 
 }
 
 #[test]
+fn rule_03_a_calls_stack_is_what_init_set() {
+    mock();
+    reactor::initialize(|| runtime::set_stack_size(10_000_000)).expect("init is done");
+    // More than the default of a quarter of a MiB.
+    let sum = reactor::call("large", || {
+        let large = std::hint::black_box([1u8; 4_000_000]);
+        large.iter().map(|&byte| u64::from(byte)).sum::<u64>()
+    });
+    assert_eq!(sum.expect("it fits"), 4_000_000);
+}
+
+#[test]
 fn rule_12_one_timer_for_the_earliest_deadline_while_an_asynchronous_call_is_pending() {
     let clock = mock();
     clock.set_may_block(false);

@@ -343,7 +343,8 @@ mod asynchronous {
         record(
             13,
             alloc::format!(
-                "{name}stack overflow: its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`"
+                "{name}stack overflow: its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`, or set one \
+                 for all with `runtime::set_stack_size` in init"
             ),
         );
         super::trap()

@@ -1051,7 +1051,7 @@ test('rule_09_a_panic_names_task_and_message_and_poisons', async () => {
 
 test('rule_09_a_stack_overflow_names_the_task_and_poisons', async () => {
   const report =
-    'task 0.1 "overflow": stack overflow: its stack of 16384 bytes is full; spawn it with a larger `Builder::stack_size`';
+    'task 0.1 "overflow": stack overflow: its stack of 16384 bytes is full; spawn it with a larger `Builder::stack_size`, or set one for all with `runtime::set_stack_size` in init';
   const { reactor } = await guest();
   assert.throws(() => reactor.call('overflow', 1_000_000), like('StackOverflow', { report }));
   assert.throws(() => reactor.call('ping'), like('Poisoned', { by: 'overflow' }));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cargo_windlass::build::explain;
 use cargo_windlass::error::{Error, Result};
@@ -21,7 +22,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_block: bool,
 
-    /// Exports and their arguments, calls separated by `,` or `--then`. None: shows what can be called
+    /// End a call that takes longer, with the list of tasks (a background timer hides a deadlock)
+    #[arg(long, value_name = "MS")]
+    deadline: Option<u64>,
+
+    /// Exports and their arguments (bytes as `hex:0a1b`), calls separated by `,` or `--then`. None: shows what can be called
     #[arg(last = true, value_name = "CALL")]
     calls: Vec<String>,
 
@@ -53,11 +58,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return ended("initialisation", error);
     }
     for (name, values) in calls {
-        match reactor.call_values(name, &values) {
+        let result = match arguments.deadline {
+            Some(ms) => reactor.call_with_deadline(name, values.as_slice(), Duration::from_millis(ms)),
+            None => reactor.call_values(name, &values),
+        };
+        match result {
             Ok(Some(result)) => println!("{result}"),
             Ok(None) => {}
             Err(error) => return ended(name, error),
         }
+    }
+    // A guest without the scheduler has no tasks, and no report.
+    if let Ok(report) = reactor.report()
+        && report != "  no task"
+    {
+        eprintln!(
+            "note: the calls are over, and these tasks have not finished; they only run during calls\n{report}"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use core::cell::Cell;
 use windlass::channel::{self, Receiver, Sender};
-use windlass::{Duration, OnceLocal, log, sleep, spawn, yield_now};
+use windlass::{Duration, OnceLocal, log, sleep, yield_now};
 
 /// What init made and exports use.
 struct Shared {
@@ -47,7 +47,7 @@ fn init() {
     if let Err(error) = windlass::Builder::new().name("adder").spawn(move || adder(&inbox, &outbox)) {
         log!("no adder: {error}");
     }
-    log!("init: started a ticker and an adder");
+    log!("init: started a ticker, every 10 ms, and an adder");
 }
 
 /// Ticks every ten milliseconds while the host has called in.
@@ -108,14 +108,17 @@ fn reentrant_add(a: i32, b: i32) -> i32 {
 
 #[windlass::export]
 fn spawn_and_return() {
-    spawn(|| {
+    let steps = || {
         for step in 1..=3 {
             log!("    background: step {step}");
             if sleep(Duration::from_millis(10)).is_err() {
                 return;
             }
         }
-    });
+    };
+    if let Err(error) = windlass::Builder::new().name("background").spawn(steps) {
+        log!("no background task: {error}");
+    }
     yield_now();
     log!("  spawn_and_return: returns while its task sleeps");
 }

@@ -88,7 +88,7 @@ fn rule_09_a_panic_names_task_and_message_and_poisons() {
 #[test]
 fn rule_09_a_stack_overflow_names_the_task_and_poisons() {
     let report = "task 0.1 \"overflow\": stack overflow: its stack of 16384 bytes is full; spawn it with a larger \
-        `Builder::stack_size`";
+        `Builder::stack_size`, or set one for all with `runtime::set_stack_size` in init";
     let mut rig = guest().ready();
     let error = rig.fails::<i32>("overflow", 1_000_000);
     assert_eq!(told(&error), ("StackOverflow", report));
