@@ -463,7 +463,9 @@ fn rule_10_a_call_that_does_not_block_continues_one_task_and_reuses_its_stack() 
     assert_eq!((after.tasks, after.stacks), (before.tasks, before.stacks));
 }
 
+// On the threads backend the stacks are the operating system's.
 #[test]
+#[cfg(not(windlass_backend = "threads"))]
 fn rule_03_a_calls_stack_is_what_init_set() {
     mock();
     reactor::initialize(|| runtime::set_stack_size(10_000_000)).expect("init is done");
