@@ -35,6 +35,14 @@ fn wait_for_ever() {
     while park().is_ok() {}
 }
 
+fn spawn_endless_yielder() {
+    spawn(|| {
+        loop {
+            yield_now();
+        }
+    });
+}
+
 fn ready() {
     reactor::initialize(|| ()).expect("an empty init");
 }
@@ -76,14 +84,7 @@ fn rule_01_init_returns_when_its_task_is_done_and_background_tasks_stay_queued()
 #[test]
 fn rule_01_an_endless_yielder_does_not_keep_init_from_returning() {
     mock();
-    reactor::initialize(|| {
-        spawn(|| {
-            loop {
-                yield_now();
-            }
-        });
-    })
-    .expect("init is done");
+    reactor::initialize(spawn_endless_yielder).expect("init is done");
 }
 
 #[test]
@@ -507,14 +508,7 @@ fn rule_12_one_timer_for_the_earliest_deadline_while_an_asynchronous_call_is_pen
 #[test]
 fn rule_12_a_poll_returns_although_a_background_task_never_blocks() {
     mock();
-    reactor::initialize(|| {
-        spawn(|| {
-            loop {
-                yield_now();
-            }
-        });
-    })
-    .expect("init is done");
+    reactor::initialize(spawn_endless_yielder).expect("init is done");
     assert_eq!(reactor::poll().expect("endless"), Progress::Runnable);
     let mut pending = reactor::start("park", wait_for_ever).expect("ready");
     assert_eq!(pending.poll().expect("pending"), Progress::Runnable);
