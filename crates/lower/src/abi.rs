@@ -2,6 +2,7 @@
 
 use wasmparser::{ExternalKind, FuncType, Operator, ValType};
 
+use crate::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::initialize::{Initialize, is_pending};
 use crate::module::Module;
@@ -23,6 +24,9 @@ pub(crate) const LOWERED_SECTION: &str = "windlass.lowered";
 
 /// The guest's export that takes the report of a stack overflow.
 const STACK_OVERFLOW: &str = "windlass_stack_overflow";
+
+/// The guest's exports that hand out memory for frames and take it back.
+const FRAMES: [&str; 2] = ["windlass_frames_alloc", "windlass_frames_free"];
 
 /// What Binaryen's asyncify pass exports from the modules that it has transformed.
 pub(crate) const ASYNCIFY_EXPORTS: [&str; 5] = [
@@ -85,6 +89,18 @@ impl Intrinsic {
         }
     }
 
+    /// Whether it moves between stacks, and so is defined by the engine.
+    pub(crate) fn is_seam(self) -> bool {
+        match self {
+            Intrinsic::Prepare
+            | Intrinsic::Switch
+            | Intrinsic::Run
+            | Intrinsic::Leave
+            | Intrinsic::Discard => true,
+            Intrinsic::Enter | Intrinsic::Exit | Intrinsic::Fail | Intrinsic::Refuse => false,
+        }
+    }
+
     fn named(name: &str) -> Option<Intrinsic> {
         Intrinsic::ALL.into_iter().find(|intrinsic| intrinsic.name() == name)
     }
@@ -106,6 +122,8 @@ pub(crate) struct Guest {
     pub(crate) stack_pointer: StackPointer,
     /// The function that is exported as `windlass_stack_overflow`.
     pub(crate) stack_overflow: Option<u32>,
+    /// The functions that are exported as `windlass_frames_alloc` and `windlass_frames_free`.
+    pub(crate) chunks: Option<(u32, u32)>,
     pub(crate) initialize: Initialize,
 }
 
@@ -114,13 +132,18 @@ impl Guest {
         self.intrinsics.contains(&Some(intrinsic))
     }
 
+    /// Whether it moves between stacks at all.
+    pub(crate) fn moves(&self) -> bool {
+        self.intrinsics.iter().flatten().any(|intrinsic| intrinsic.is_seam())
+    }
+
     /// Whether a context can be suspended, and so whether asyncify is needed at all.
     pub(crate) fn suspends(&self) -> bool {
         self.uses(Intrinsic::Switch) || self.uses(Intrinsic::Leave)
     }
 
     /// Checks everything that can be checked before anything is written.
-    pub(crate) fn check(module: &Module<'_>) -> Result<Guest, Error> {
+    pub(crate) fn check(module: &Module<'_>, via: Engine) -> Result<Guest, Error> {
         if let Some(by) = module.custom(LOWERED_SECTION) {
             return Err(Error::new(
                 ErrorKind::AlreadyLowered,
@@ -149,13 +172,17 @@ impl Guest {
             intrinsics,
             stack_pointer: stack_pointer(module)?,
             stack_overflow: module.procedure(STACK_OVERFLOW)?,
+            chunks: chunks(module)?,
             initialize: Initialize::of(module)?,
         };
         if guest.uses(Intrinsic::Run) {
             table(module)?;
         }
         if guest.suspends() {
-            asyncify_can(module)?;
+            drives_no_asyncify(module)?;
+            if via == Engine::Binaryen {
+                asyncify_can(module)?;
+            }
         }
         if module.functions.is_empty() {
             return Err(Error::new(
@@ -165,6 +192,43 @@ impl Guest {
         }
         Ok(guest)
     }
+}
+
+/// The exports that hand out memory for frames: both, of the right types, or none.
+fn chunks(module: &Module<'_>) -> Result<Option<(u32, u32)>, Error> {
+    let [alloc, free] = FRAMES.map(|name| module.exports.iter().find(|export| export.name == name));
+    let (alloc, free) = match (alloc, free) {
+        (Some(alloc), Some(free)) => (alloc, free),
+        (None, None) => return Ok(None),
+        (Some(export), None) | (None, Some(export)) => {
+            return Err(Error::new(
+                ErrorKind::Abi,
+                format!("the guest exports `{}`, but not both of {}", export.name, FRAMES.join(" and ")),
+            ));
+        }
+    };
+    for (export, results) in [(alloc, 1), (free, 0)] {
+        let params = 2 - results;
+        let ty = Some(export.index)
+            .filter(|_| export.kind == ExternalKind::Func)
+            .and_then(|function| module.function_type(function));
+        let is_i32 = |types: &[ValType], count: usize| {
+            types.len() == count && types.iter().all(|ty| *ty == ValType::I32)
+        };
+        if !ty.is_some_and(|ty| is_i32(ty.params(), params) && is_i32(ty.results(), results)) {
+            return Err(Error::new(
+                ErrorKind::Abi,
+                format!(
+                    "export `{}` has type {}; its type is {}",
+                    export.name,
+                    ty.map_or_else(|| "of no function".to_owned(), signature),
+                    signature(&FuncType::new(vec![ValType::I32; params], vec![ValType::I32; results])),
+                ),
+            )
+            .with_help("the ABI keeps the name: give the guest's own export another"));
+        }
+    }
+    Ok(Some((alloc.index, free.index)))
 }
 
 /// Which of the imported functions are intrinsics.
@@ -338,8 +402,8 @@ fn stack_pointer(module: &Module<'_>) -> Result<StackPointer, Error> {
     }
 }
 
-/// What Binaryen's asyncify cannot transform, or would transform wrongly.
-fn asyncify_can(module: &Module<'_>) -> Result<(), Error> {
+/// A module that suspends and resumes by itself cannot be suspended by tasks, too.
+fn drives_no_asyncify(module: &Module<'_>) -> Result<(), Error> {
     let import = module.function_imports.iter().find(|i| i.module == "asyncify");
     if let Some(import) = import {
         return Err(Error::new(
@@ -356,6 +420,11 @@ fn asyncify_can(module: &Module<'_>) -> Result<(), Error> {
         )
         .with_help("lower the module that the linker wrote; windlass-lower runs the pass itself"));
     }
+    Ok(())
+}
+
+/// What Binaryen's asyncify cannot transform, or would transform wrongly.
+fn asyncify_can(module: &Module<'_>) -> Result<(), Error> {
     for (position, body) in module.bodies.iter().enumerate() {
         let function = (module.function_imports.len() + position) as u32;
         let mut operators = body.get_operators_reader()?;

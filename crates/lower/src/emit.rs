@@ -9,14 +9,17 @@
 //! `env.log` now means the bracket. Only the bracket itself calls the import. A guest with `windlass_initialize` gets
 //! one more function, or only another name for its export.
 
+use std::collections::BTreeMap;
+
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, FunctionSection,
+    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, Function, FunctionSection,
     GlobalSection, GlobalType, ImportSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{KnownCustom, Operator};
 
-use crate::Options;
+use crate::own::windlass::Seam;
+use crate::{Engine, FunctionReport, Options};
 use crate::abi::{self, Guest, Intrinsic};
 use crate::error::{Error, ErrorKind};
 use crate::initialize::{GUEST_INITIALIZE, INITIALIZE, Initialize};
@@ -29,8 +32,35 @@ type Result<T = ()> = std::result::Result<T, reencode::Error<Error>>;
 /// The module that the engine transforms next, and what was left out of it.
 pub(crate) struct Emitted {
     pub(crate) wasm: Vec<u8>,
+    /// For the own engine: the functions that it defines.
+    pub(crate) seam: Option<Seam>,
+    pub(crate) origins: Origins,
     /// Whether DWARF, or a reference to debug information elsewhere, was dropped.
     pub(crate) dropped_debug_info: bool,
+}
+
+/// Where the guest's functions went.
+pub(crate) struct Origins {
+    moved: Vec<Option<u32>>,
+}
+
+impl Origins {
+    /// A report on the emitted module's functions, as one on the guest's.
+    pub(crate) fn report(&self, functions: Vec<FunctionReport>) -> Vec<FunctionReport> {
+        let guest: BTreeMap<u32, u32> =
+            self.moved.iter().zip(0..).filter_map(|(new, old)| new.map(|new| (new, old))).collect();
+        let functions = functions.into_iter();
+        functions
+            .filter_map(|mut function| {
+                let number = format!("#{}", function.index);
+                function.index = *guest.get(&function.index)?;
+                if function.name == number {
+                    function.name = format!("#{}", function.index);
+                }
+                Some(function)
+            })
+            .collect()
+    }
 }
 
 /// Removes the intrinsics' imports and adds their definitions.
@@ -42,7 +72,12 @@ pub(crate) fn emit(
     let mut emitter = Emitter::new(module, guest, options)?;
     let mut encoded = wasm_encoder::Module::new();
     emitter.parse_core_module(&mut encoded, wasmparser::Parser::new(0), module.wasm)?;
-    Ok(Emitted { wasm: encoded.finish(), dropped_debug_info: emitter.dropped_debug_info })
+    let seam = match options.via {
+        Engine::Own => emitter.seam(guest),
+        Engine::Binaryen => None,
+    };
+    let origins = Origins { moved: emitter.moved };
+    Ok(Emitted { wasm: encoded.finish(), seam, origins, dropped_debug_info: emitter.dropped_debug_info })
 }
 
 /// A function that the tool adds.
@@ -63,6 +98,7 @@ struct Emitter<'a> {
     module: &'a Module<'a>,
     keep_names: bool,
     check_stack: bool,
+    via: Engine,
     runtime: Runtime,
     initialize: Initialize,
     /// The added function for [`Initialize::Wrapped`].
@@ -104,7 +140,8 @@ impl<'a> Emitter<'a> {
                 }
             });
         }
-        let asyncify = guest.suspends().then_some(Asyncify {
+        let via_asyncify = guest.suspends() && options.via == Engine::Binaryen;
+        let asyncify = via_asyncify.then_some(Asyncify {
             start_unwind: imports,
             stop_unwind: imports + 1,
             start_rewind: imports + 2,
@@ -122,7 +159,7 @@ impl<'a> Emitter<'a> {
             .filter(|intrinsic| guest.uses(*intrinsic))
             .map(Added::Intrinsic)
             .collect();
-        if guest.uses(Intrinsic::Run) || guest.suspends() {
+        if guest.moves() {
             added.push(Added::Overflow);
         }
         for (index, import) in (0..).zip(&module.function_imports) {
@@ -172,6 +209,7 @@ impl<'a> Emitter<'a> {
             stack_pointer: guest.stack_pointer,
             globals: Globals { first: module.globals.len() as u32 },
             asyncify,
+            has_pending: options.via == Engine::Own && guest.moves(),
             overflow,
             report_overflow: guest
                 .stack_overflow
@@ -180,8 +218,10 @@ impl<'a> Emitter<'a> {
         };
         Ok(Emitter {
             module,
-            keep_names: options.keep_names,
+            // The own engine names functions in its report, and drops the names itself.
+            keep_names: options.keep_names || options.via == Engine::Own,
             check_stack: options.stack_check && guest.uses(Intrinsic::Run),
+            via: options.via,
             runtime,
             initialize: guest.initialize,
             wrapper,
@@ -197,6 +237,25 @@ impl<'a> Emitter<'a> {
                 None => Vec::new(),
             },
             dropped_debug_info: false,
+        })
+    }
+
+    /// What the own engine has to know.
+    fn seam(&self, guest: &Guest) -> Option<Seam> {
+        let added = (self.first_added..).zip(&self.added);
+        let intrinsics: Vec<(Intrinsic, u32)> = added
+            .filter_map(|(index, added)| match added {
+                Added::Intrinsic(intrinsic) if intrinsic.is_seam() => Some((*intrinsic, index)),
+                _ => None,
+            })
+            .collect();
+        let moved = |function: u32| self.functions.get(function as usize).copied();
+        (!intrinsics.is_empty()).then(|| Seam {
+            intrinsics,
+            overflow: self.runtime.overflow,
+            stack_pointer: self.runtime.stack_pointer.global,
+            globals: self.runtime.globals,
+            chunks: guest.chunks.and_then(|(alloc, free)| Some((moved(alloc)?, moved(free)?))),
         })
     }
 
@@ -223,7 +282,10 @@ impl<'a> Emitter<'a> {
         Names {
             moved: &self.moved,
             added: (self.first_added..).zip(added).collect(),
-            first_global: self.runtime.globals.first,
+            globals: (self.runtime.globals.first..)
+                .zip(Globals::names(self.via, self.runtime.asyncify.is_some() || self.runtime.has_pending))
+                .map(|(index, name)| (index, name.to_owned()))
+                .collect(),
         }
     }
 
@@ -238,6 +300,13 @@ impl<'a> Emitter<'a> {
             Added::Initialize { .. } => "windlass.initialize".to_owned(),
         }
     }
+}
+
+/// A function that does nothing but trap.
+fn trap() -> Function {
+    let mut function = Function::new([]);
+    function.instructions().unreachable().end();
+    function
 }
 
 /// Functions whose references are taken, in code or by a global, and that need be in no table.
@@ -259,7 +328,7 @@ fn is_descriptor(name: &str) -> bool {
 
 /// Sections about code offsets or other files, wrong or useless after the transformation. wasm-opt would write DWARF
 /// again in a form that wasm-bindgen's parser refuses.
-fn is_debug_info(section: &str) -> bool {
+pub(crate) fn is_debug_info(section: &str) -> bool {
     section.starts_with(".debug_")
         || section.starts_with("metadata.code.")
         || section == "sourceMappingURL"
@@ -360,7 +429,7 @@ impl Reencode for Emitter<'_> {
         section: wasmparser::GlobalSectionReader<'_>,
     ) -> Result {
         utils::parse_global_section(self, globals, section)?;
-        for _ in Globals::NAMES {
+        for _ in Globals::names(self.via, self.runtime.asyncify.is_some() || self.runtime.has_pending) {
             let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
             globals.global(ty, &ConstExpr::i32_const(0));
         }
@@ -412,6 +481,8 @@ impl Reencode for Emitter<'_> {
         utils::parse_code_section(self, code, section)?;
         for added in &self.added {
             code.function(&match *added {
+                // A place for the own engine to put it.
+                Added::Intrinsic(intrinsic) if intrinsic.is_seam() && self.via == Engine::Own => trap(),
                 Added::Intrinsic(intrinsic) => self.runtime.intrinsic(intrinsic),
                 Added::Overflow => self.runtime.overflow(),
                 Added::Bracket(import) => {
@@ -461,7 +532,7 @@ impl Reencode for Emitter<'_> {
         if let KnownCustom::Name(names) = section.as_known() {
             // A damaged section is left out like one that the user does not want.
             if self.keep_names
-                && let Ok(names) = self.names().section(names)
+                && let Ok(names) = self.names().section(Some(names))
             {
                 module.section(&names);
             }

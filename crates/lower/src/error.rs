@@ -47,6 +47,12 @@ impl Error {
         self
     }
 
+    /// The same, said of a function.
+    pub(crate) fn in_function(mut self, function: &str) -> Error {
+        self.message = format!("function {function}: {}", self.message);
+        self
+    }
+
     /// The sort of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind

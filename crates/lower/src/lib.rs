@@ -11,22 +11,25 @@ mod initialize;
 mod mark;
 mod module;
 mod names;
+mod own;
 mod runtime;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use crate::binaryen::WasmOpt;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::info::{Export, Info, Type, inspect};
+pub use crate::module::matches_pattern;
 
 use crate::abi::Guest;
-use crate::binaryen::WasmOpt;
 use crate::module::Module;
 
 /// How a module is to be lowered.
 ///
-/// The default lowers via Binaryen with the stack check, at `-O2`, and keeps function names.
+/// The default lowers a Windlass guest with the own engine, balanced between speed and size, with the stack check,
+/// and keeps function names.
 ///
 /// ```
 /// let mut options = windlass_lower::Options::default();
@@ -35,15 +38,34 @@ use crate::module::Module;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
+    /// What the module and its host were written against.
+    pub abi: Abi,
     /// What makes calls suspend and resume.
     pub via: Engine,
+    /// What the lowered code is to be best at.
+    pub optimize: Optimize,
+    /// With [`Abi::Asyncify`]: the imports that may suspend, as `module.name`, where `*` stands for any text. None
+    /// listed: every import may.
+    pub suspending_imports: Vec<String>,
+    /// With the own engine: functions that may suspend although the analysis sees no way, by name or pattern with
+    /// `*`, or as `#` and the function's index.
+    pub allow: Vec<String>,
+    /// With the own engine: functions that are never on the stack of a suspension, whatever the analysis sees, in the
+    /// form of [`allow`](Options::allow). Should one be on it after all, it traps.
+    pub deny: Vec<String>,
+    /// If not empty: only these functions may suspend, in the form of [`allow`](Options::allow), each of them whatever
+    /// the analysis sees, and every other one is [denied](Options::deny). `allow` and `deny` stay empty then.
+    pub only: Vec<String>,
+    /// With the own engine: no call through a table ever suspends. Should one do so after all, it traps.
+    pub ignore_indirect: bool,
+    /// With [`Abi::Asyncify`] and the own engine: the host leaves the buffer of a suspended call alone until the call
+    /// is over, so frames may stay in it.
+    pub stable_buffer: bool,
     /// Whether each write of the shadow stack pointer is checked against the running task's stack.
     pub stack_check: bool,
     /// The `wasm-opt` to run. Else the variable `WINDLASS_WASM_OPT` names it, or it is looked for on `PATH` and
     /// in `./node_modules/.bin`.
     pub wasm_opt: Option<PathBuf>,
-    /// How much `wasm-opt` optimises after it has made the module suspendable.
-    pub optimize: Optimize,
     /// Whether the name section is kept, so that traps name functions.
     pub keep_names: bool,
 }
@@ -51,11 +73,42 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
+            abi: Abi::default(),
             via: Engine::default(),
+            optimize: Optimize::default(),
+            suspending_imports: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            only: Vec::new(),
+            ignore_indirect: false,
+            stable_buffer: false,
             stack_check: true,
             wasm_opt: None,
-            optimize: Optimize::default(),
             keep_names: true,
+        }
+    }
+}
+
+/// What a module and its host were written against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Abi {
+    /// The intrinsics of module `windlass`.
+    #[default]
+    Windlass,
+    /// The imports, exports and data structure of Binaryen's pass `--asyncify`.
+    Asyncify,
+}
+
+impl Abi {
+    /// Every ABI.
+    pub const ALL: &[Abi] = &[Abi::Windlass, Abi::Asyncify];
+
+    /// The name, as in `--abi`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Abi::Windlass => "windlass",
+            Abi::Asyncify => "asyncify",
         }
     }
 }
@@ -64,88 +117,88 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Engine {
-    /// The asyncify pass of an installed `wasm-opt`.
+    /// The tool itself: a check after each call that may suspend, and lazy resume.
     #[default]
+    Own,
+    /// The asyncify pass of an installed `wasm-opt`.
     Binaryen,
 }
 
 impl Engine {
     /// Every engine.
-    pub const ALL: &[Engine] = &[Engine::Binaryen];
+    pub const ALL: &[Engine] = &[Engine::Own, Engine::Binaryen];
 
     /// The name, as in `--via` and in section `windlass.lowered`.
     pub fn name(self) -> &'static str {
         match self {
+            Engine::Own => "own",
             Engine::Binaryen => "binaryen",
         }
     }
 }
 
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Engine {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Engine, String> {
-        Engine::ALL
-            .iter()
-            .copied()
-            .find(|engine| engine.name() == name)
-            .ok_or_else(|| "the engine is `binaryen`".to_owned())
-    }
-}
-
-/// How much `wasm-opt` optimises.
+/// What the lowered code is to be best at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Optimize {
-    /// Not at all. The asyncify pass leaves much for an optimiser to clean up: the result is about half as large
-    /// again and slow.
-    None,
-    /// `-O1`: quickly.
-    Quick,
-    /// `-O2`: for speed.
-    #[default]
+    /// Code that does not suspend runs at almost full speed. With Binaryen: `-O3`.
     Speed,
-    /// `-O3`: for speed, at any price in time and size.
-    MoreSpeed,
-    /// `-Os`: for size.
+    /// Loops and interpreters as with `Speed`, everything else as with `Size`. With Binaryen: `-O2`.
+    #[default]
+    Balanced,
+    /// The smallest module. With Binaryen: `-Os`.
     Size,
-    /// `-Oz`: for size, at any price in time and speed.
-    MoreSize,
 }
 
 impl Optimize {
-    fn flag(self) -> Option<&'static str> {
-        Some(match self {
-            Optimize::None => return None,
-            Optimize::Quick => "-O1",
-            Optimize::Speed => "-O2",
-            Optimize::MoreSpeed => "-O3",
+    /// Every choice.
+    pub const ALL: &[Optimize] = &[Optimize::Speed, Optimize::Balanced, Optimize::Size];
+
+    /// The name, as in `--optimize`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Optimize::Speed => "speed",
+            Optimize::Balanced => "balanced",
+            Optimize::Size => "size",
+        }
+    }
+
+    /// The level of `wasm-opt`.
+    fn flag(self) -> &'static str {
+        match self {
+            Optimize::Speed => "-O3",
+            Optimize::Balanced => "-O2",
             Optimize::Size => "-Os",
-            Optimize::MoreSize => "-Oz",
-        })
+        }
     }
 }
 
-impl FromStr for Optimize {
-    type Err = String;
+/// Names as text, and text as the thing named.
+macro_rules! named {
+    ($($type:ty, $what:literal;)*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
 
-    fn from_str(level: &str) -> Result<Optimize, String> {
-        Ok(match level {
-            "0" => Optimize::None,
-            "1" => Optimize::Quick,
-            "2" => Optimize::Speed,
-            "3" => Optimize::MoreSpeed,
-            "s" => Optimize::Size,
-            "z" => Optimize::MoreSize,
-            _ => return Err("the levels are 0, 1, 2, 3, s and z".to_owned()),
-        })
-    }
+        impl FromStr for $type {
+            type Err = String;
+
+            fn from_str(name: &str) -> Result<$type, String> {
+                <$type>::ALL.iter().copied().find(|one| one.name() == name).ok_or_else(|| {
+                    let names: Vec<&str> = <$type>::ALL.iter().map(|one| one.name()).collect();
+                    format!(concat!($what, " is one of {}"), names.join(", "))
+                })
+            }
+        }
+    )*};
+}
+
+named! {
+    Abi, "the ABI";
+    Engine, "the engine";
+    Optimize, "the aim";
 }
 
 /// A lowered module.
@@ -166,20 +219,81 @@ pub struct Report {
     pub bytes_before: usize,
     /// Size of the lowered module.
     pub bytes_after: usize,
+    /// The ABI that was lowered.
+    pub abi: Abi,
     /// The engine that was asked for.
     pub engine: Engine,
-    /// The version of the `wasm-opt` that ran. None: nothing in the guest suspends, so none was needed.
+    /// The version of the `wasm-opt` that ran, if one was needed.
     pub wasm_opt: Option<String>,
+    /// With the own engine: every function that the module defines, in order.
+    pub functions: Vec<FunctionReport>,
     /// What the user may want to know, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// What the own engine did with one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionReport {
+    /// Its index in the module that was given.
+    pub index: u32,
+    /// Its name, from the name section or its export; else `#` and its index.
+    pub name: String,
+    /// How its body was made.
+    pub form: Form,
+    /// Why it may suspend: the shortest chain of calls from it, itself left out, to what suspends. Empty: it may not.
+    pub why: Vec<Hop>,
+    /// Calls that may suspend.
+    pub sites: u32,
+    /// Size of its body before.
+    pub bytes_before: usize,
+    /// Size of the bodies that stand in for it.
+    pub bytes_after: usize,
+}
+
+/// One call in a [chain](FunctionReport::why).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hop {
+    /// The function that is called.
+    pub callee: String,
+    /// Whether the call goes through a table, where the callee is one of those that it may reach.
+    pub indirect: bool,
+}
+
+/// How a function's body was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// Left as it was.
+    Untouched,
+    /// Left alone although the analysis found that it may suspend; traps if it is suspended.
+    Guarded,
+    /// A body that runs and a body that resumes.
+    Clone,
+    /// One body that runs and resumes.
+    Single,
+}
+
+impl Form {
+    /// The name, as in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Untouched => "untouched",
+            Form::Guarded => "guarded",
+            Form::Clone => "clone",
+            Form::Single => "single",
+        }
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} -> {} bytes, engine {}", self.bytes_before, self.bytes_after, self.engine)?;
-        match &self.wasm_opt {
-            Some(version) => write!(f, " (wasm-opt {version})"),
-            None => write!(f, " (nothing suspends: wasm-opt not needed)"),
+        match (&self.wasm_opt, self.engine) {
+            (Some(version), _) => write!(f, " (wasm-opt {version})"),
+            (None, Engine::Binaryen) => write!(f, " (nothing suspends: wasm-opt not needed)"),
+            (None, Engine::Own) => Ok(()),
         }
     }
 }
@@ -194,35 +308,57 @@ impl fmt::Display for Report {
 /// uses something that the engine cannot suspend; if `wasm-opt` is missing or fails. The error names the construct
 /// and the remedy.
 pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
+    if (options.abi, options.via) == (Abi::Asyncify, Engine::Binaryen) {
+        return binaryen::lower_asyncify(wasm, options);
+    }
     let module = Module::parse(wasm)?;
-    let guest = Guest::check(&module)?;
+    let guest = Guest::check(&module, options.via)?;
     let emitted = emit::emit(&module, &guest, options)?;
-    let (transformed, wasm_opt) = match options.via {
-        Engine::Binaryen if guest.suspends() => {
-            let wasm_opt = WasmOpt::find(options)?;
-            let transformed = wasm_opt.asyncify(&emitted.wasm, options)?;
-            (transformed, Some(wasm_opt.version))
+    let mut dropped_debug_info = emitted.dropped_debug_info;
+    let mut functions = Vec::new();
+    let mut wasm_opt = None;
+    let transformed = match (options.via, emitted.seam) {
+        (Engine::Binaryen, _) if guest.suspends() => {
+            let program = WasmOpt::find(options)?;
+            let transformed = program.asyncify(&emitted.wasm, options)?;
+            wasm_opt = Some(program.version);
+            transformed
         }
-        Engine::Binaryen => (emitted.wasm, None),
+        (Engine::Own, Some(seam)) => {
+            let transformed = own::transform(&emitted.wasm, seam, options)?;
+            dropped_debug_info |= transformed.dropped_debug_info;
+            functions = emitted.origins.report(transformed.functions);
+            transformed.wasm
+        }
+        _ => emitted.wasm,
     };
     let wasm_after = finish::finish(&transformed, options.via.name(), wasm_opt.is_some())?;
-
-    let mut notes = Vec::new();
-    if emitted.dropped_debug_info {
-        notes.push(
-            "debug information was dropped: it would not describe the lowered code. \
-             Build with `debug = false`; the name section is kept"
-                .to_owned(),
-        );
-    }
     Ok(Lowered {
         report: Report {
             bytes_before: wasm.len(),
             bytes_after: wasm_after.len(),
+            abi: options.abi,
             engine: options.via,
             wasm_opt,
-            notes,
+            functions,
+            notes: notes(dropped_debug_info),
         },
         wasm: wasm_after,
     })
+}
+
+/// What the user may want to know.
+fn notes(dropped_debug_info: bool) -> Vec<String> {
+    let dropped = "debug information was dropped: it would not describe the lowered code. \
+                   Build with `debug = false`; the name section is kept";
+    dropped_debug_info.then(|| dropped.to_owned()).into_iter().collect()
+}
+
+/// Tells of each function that a module defines whether it may suspend and why, by the own engine's analysis.
+///
+/// # Errors
+///
+/// Those of [`lower`].
+pub fn explain(wasm: &[u8], options: &Options) -> Result<Vec<FunctionReport>, Error> {
+    Ok(lower(wasm, options)?.report.functions)
 }

@@ -1,82 +1,49 @@
-//! The program `windlass-lower`: reads a guest, writes the lowered module, says so in one line.
+//! The program `windlass-lower`. It answers to three command lines:
+//!
+//! ```text
+//! windlass-lower IN -o OUT [OPTION]...    program/lower.rs      lowers a module
+//! windlass-lower explain IN FUNCTION      program/explain.rs    says why a function may suspend
+//! windlass-lower wasm-opt ARGUMENT...     program/wasm_opt.rs   stands in for Binaryen's `wasm-opt`
+//! ```
+//!
+//! The last one is for toolchains that call `wasm-opt`: it is also taken if the program is called by that name, or if
+//! `--asyncify` is among the arguments.
 
-use std::path::{Path, PathBuf};
+mod program {
+    pub(crate) mod explain;
+    pub(crate) mod failure;
+    pub(crate) mod functions;
+    pub(crate) mod lower;
+    pub(crate) mod output;
+    pub(crate) mod progress;
+    pub(crate) mod report;
+    pub(crate) mod sections;
+    pub(crate) mod selection;
+    pub(crate) mod wasm_opt;
+}
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use clap::Parser;
-use windlass_lower::{Engine, Optimize, Options};
 
-/// Lowers a windlass guest: makes core wasm of it that any engine runs.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// The module that the linker wrote
-    #[arg(value_name = "IN")]
-    input: PathBuf,
-
-    /// Where to write the lowered module
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
-
-    /// What makes calls suspend and resume
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::default())]
-    via: Engine,
-
-    /// Leave writes of the shadow stack pointer unchecked: smaller, but an overflow corrupts memory
-    #[arg(long)]
-    no_stack_check: bool,
-
-    /// The wasm-opt to run [default: WINDLASS_WASM_OPT, else from PATH or ./node_modules/.bin]
-    #[arg(long, value_name = "PATH")]
-    wasm_opt: Option<PathBuf>,
-
-    /// How much wasm-opt optimises: 0, 1, 2, 3, s or z
-    #[arg(short = 'O', long, value_name = "LEVEL", default_value = "2")]
-    optimize: Optimize,
-
-    /// Drop the name section
-    #[arg(long)]
-    strip_names: bool,
-}
+use crate::program::{explain, lower, wasm_opt};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            eprintln!("{text}");
-            ExitCode::FAILURE
-        }
-    }
-}
+    let line: Vec<OsString> = env::args_os().collect();
+    let (name, arguments) = line.split_first().map_or((None, &[][..]), |(name, rest)| (Some(name), rest));
+    let called = name.and_then(|name| Path::new(name).file_stem()).is_some_and(|stem| stem == wasm_opt::NAME);
 
-fn run(arguments: &Arguments) -> Result<String, String> {
-    let mut options = Options::default();
-    options.via = arguments.via;
-    options.stack_check = !arguments.no_stack_check;
-    options.wasm_opt.clone_from(&arguments.wasm_opt);
-    options.optimize = arguments.optimize;
-    options.keep_names = !arguments.strip_names;
-
-    let file = |what: &str, path: &Path, error: &io::Error| {
-        format!("error: cannot {what} `{}`: {error}", path.display())
+    let result = match arguments.first().and_then(|first| first.to_str()) {
+        Some(wasm_opt::NAME) if !called => wasm_opt::run(&arguments[1..]),
+        _ if called || arguments.iter().any(|argument| argument == "--asyncify") => wasm_opt::run(arguments),
+        Some(explain::NAME) => explain::run(&explain::Arguments::parse_from(&line[1..])),
+        _ => lower::run(&lower::Arguments::parse_from(&line)),
     };
-    let guest = fs::read(&arguments.input).map_err(|error| file("read", &arguments.input, &error))?;
-    let lowered = windlass_lower::lower(&guest, &options).map_err(|error| {
-        let mut text = format!("error: {}: {error}", arguments.input.display());
-        if let Some(help) = error.help() {
-            text.push_str("\nhelp: ");
-            text.push_str(help);
-        }
-        text
-    })?;
-    fs::write(&arguments.output, &lowered.wasm).map_err(|error| file("write", &arguments.output, &error))?;
-    for note in &lowered.report.notes {
-        eprintln!("note: {note}");
-    }
-    Ok(format!("{}: {}", arguments.output.display(), lowered.report))
+    result.unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        ExitCode::FAILURE
+    })
 }

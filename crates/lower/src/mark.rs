@@ -88,12 +88,15 @@ impl Runtime {
     pub(crate) fn bracket(&self, import: u32, ty: &FuncType) -> Function {
         let g = self.globals;
         let params = ty.params().len() as u32;
-        let saved = [self.stack_pointer.global, g.current(), g.stack_limit(), g.host_sp(), g.in_host()];
+        let mut saved = vec![self.stack_pointer.global, g.current(), g.stack_limit(), g.host_sp(), g.in_host()];
+        if self.has_pending {
+            saved.extend(g.pending());
+        }
         let calls = params + saved.len() as u32;
         let mut function = Function::new([(saved.len() as u32 + 1, ValType::I32)]);
         let mut code = function.instructions();
-        for (local, global) in (params..).zip(saved) {
-            code.global_get(global).local_set(local);
+        for (local, global) in (params..).zip(&saved) {
+            code.global_get(*global).local_set(local);
         }
         code.global_get(g.calls()).local_set(calls);
         // Only a task gives its stack up: on the host's stack, the innermost frames are below `host_sp`.
@@ -106,8 +109,8 @@ impl Runtime {
         // A call inside is still open: it trapped, the host caught that, and went on.
         code.global_get(g.calls()).local_get(calls).i32_ne();
         code.if_(BlockType::Empty).unreachable().end();
-        for (local, global) in (params..).zip(saved) {
-            code.local_get(local).global_set(global);
+        for (local, global) in (params..).zip(&saved) {
+            code.local_get(local).global_set(*global);
         }
         code.end();
         function

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wasmparser::{
     ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, GlobalType, KnownCustom, MemoryType,
-    Name, Operator, Parser, Payload, TableType, TypeRef, Validator, WasmFeatures,
+    Name, Operator, Parser, Payload, TableType, TypeRef, ValType, Validator, WasmFeatures,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -55,6 +55,10 @@ pub(crate) struct Module<'a> {
     pub(crate) exports: Vec<Export<'a>>,
     /// Functions that an element segment declares so that code may take their references.
     pub(crate) declared: Vec<u32>,
+    /// Functions whose references are taken outside of code: in element segments and by globals.
+    pub(crate) referenced: Vec<u32>,
+    /// Whether a table is imported.
+    imports_table: bool,
     pub(crate) function_names: BTreeMap<u32, &'a str>,
     pub(crate) global_names: BTreeMap<u32, &'a str>,
     pub(crate) customs: Vec<(&'a str, &'a [u8])>,
@@ -62,7 +66,7 @@ pub(crate) struct Module<'a> {
 
 /// What the tool can read. Garbage collection and typed function references are left out: neither rustc nor
 /// clang emits them, and the index spaces below would have to know about them.
-fn features() -> WasmFeatures {
+pub(crate) fn features() -> WasmFeatures {
     (WasmFeatures::default() | WasmFeatures::LEGACY_EXCEPTIONS)
         - WasmFeatures::GC
         - WasmFeatures::FUNCTION_REFERENCES
@@ -120,6 +124,11 @@ impl<'a> Module<'a> {
     /// Validates and indexes a module.
     pub(crate) fn parse(wasm: &'a [u8]) -> Result<Module<'a>, Error> {
         validate(wasm)?;
+        Module::index(wasm)
+    }
+
+    /// Indexes a module that is validated elsewhere.
+    pub(crate) fn index(wasm: &'a [u8]) -> Result<Module<'a>, Error> {
         let mut module = Module {
             wasm,
             types: Vec::new(),
@@ -132,6 +141,8 @@ impl<'a> Module<'a> {
             globals: Vec::new(),
             exports: Vec::new(),
             declared: Vec::new(),
+            referenced: Vec::new(),
+            imports_table: false,
             function_names: BTreeMap::new(),
             global_names: BTreeMap::new(),
             customs: Vec::new(),
@@ -179,6 +190,7 @@ impl<'a> Module<'a> {
                         (Operator::RefFunc { function_index }, _) => function = Some(function_index),
                         _ => {}
                     }
+                    self.referenced.extend(function);
                     self.globals.push(Global { ty: global.ty, imported: false, initial, function });
                 }
             }
@@ -191,9 +203,11 @@ impl<'a> Module<'a> {
             Payload::ElementSection(section) => {
                 for element in section {
                     let element = element?;
+                    let functions = functions(element.items)?;
                     if matches!(element.kind, ElementKind::Declared) {
-                        self.declare(element.items)?;
+                        self.declared.extend(&functions);
                     }
+                    self.referenced.extend(functions);
                 }
             }
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
@@ -221,6 +235,7 @@ impl<'a> Module<'a> {
             }
             TypeRef::Table(ty) => {
                 self.tables.push(ty);
+                self.imports_table = true;
                 "table"
             }
             TypeRef::Memory(ty) => {
@@ -234,25 +249,6 @@ impl<'a> Module<'a> {
             TypeRef::Tag(_) => "tag",
         };
         self.other_imports.push(OtherImport { module, name, kind });
-    }
-
-    fn declare(&mut self, items: ElementItems<'a>) -> Result<(), Error> {
-        match items {
-            ElementItems::Functions(functions) => {
-                for function in functions {
-                    self.declared.push(function?);
-                }
-            }
-            ElementItems::Expressions(_, expressions) => {
-                for expression in expressions {
-                    let operator = expression?.get_operators_reader().read()?;
-                    if let Operator::RefFunc { function_index } = operator {
-                        self.declared.push(function_index);
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     fn names(&mut self, subsection: Name<'a>) {
@@ -271,14 +267,76 @@ impl<'a> Module<'a> {
         self.customs.iter().find(|(section, _)| *section == name).map(|(_, data)| *data)
     }
 
+    /// The index of the type of a function, imported or defined.
+    pub(crate) fn function_type_index(&self, function: u32) -> Option<u32> {
+        let function = function as usize;
+        match self.function_imports.get(function) {
+            Some(import) => Some(import.ty),
+            None => self.functions.get(function - self.function_imports.len()).copied(),
+        }
+    }
+
     /// The type of a function, imported or defined.
     pub(crate) fn function_type(&self, function: u32) -> Option<&FuncType> {
-        let function = function as usize;
-        let ty = match self.function_imports.get(function) {
-            Some(import) => import.ty,
-            None => *self.functions.get(function - self.function_imports.len())?,
+        self.types.get(self.function_type_index(function)? as usize)
+    }
+
+    /// Whether the host can put functions into a table, or take them out.
+    pub(crate) fn tables_are_shared(&self) -> bool {
+        let has_references = |types: &[ValType]| types.iter().any(|ty| matches!(ty, ValType::Ref(_)));
+        let exported = || self.exports.iter().any(|export| export.kind == ExternalKind::Table);
+        let passed = |function: u32| {
+            self.function_type(function)
+                .is_some_and(|ty| has_references(ty.params()) || has_references(ty.results()))
         };
-        self.types.get(ty as usize)
+        self.imports_table
+            || exported()
+            || (0..self.function_imports.len() as u32).any(passed)
+            || self.exported_functions().any(passed)
+            || self.globals.iter().any(|global| global.imported && has_references(&[global.ty.content_type]))
+    }
+
+    /// The functions that are exported.
+    pub(crate) fn exported_functions(&self) -> impl Iterator<Item = u32> {
+        let functions = self.exports.iter().filter(|export| export.kind == ExternalKind::Func);
+        functions.map(|export| export.index)
+    }
+
+    /// What a function is called: its name, else what it is exported or imported as, else `#` and its index.
+    pub(crate) fn function_name(&self, function: u32) -> String {
+        if let Some(name) = self.function_names.get(&function) {
+            return (*name).to_owned();
+        }
+        let is_it = |export: &&Export<'_>| export.kind == ExternalKind::Func && export.index == function;
+        if let Some(export) = self.exports.iter().find(is_it) {
+            return export.name.to_owned();
+        }
+        match self.function_imports.get(function as usize) {
+            Some(import) => format!("{}.{}", import.module, import.name),
+            None => format!("#{function}"),
+        }
+    }
+
+    /// The functions that the patterns of an option name; each has to name one at least.
+    pub(crate) fn matching(&self, option: &str, patterns: &[String]) -> Result<Vec<u32>, Error> {
+        let count = (self.function_imports.len() + self.functions.len()) as u32;
+        let mut found = Vec::new();
+        for pattern in patterns {
+            let before = found.len();
+            match pattern.strip_prefix('#').map(str::parse) {
+                Some(Ok(index)) if index < count => found.push(index),
+                Some(_) => {}
+                None => {
+                    let named = |function: &u32| matches_pattern(pattern, &self.function_name(*function));
+                    found.extend((0..count).filter(named));
+                }
+            }
+            if found.len() == before {
+                return Err(Error::new(ErrorKind::Unsupported, format!("{option} `{pattern}` names no function"))
+                    .with_help("names are those of the name section; `*` stands for any text, `#7` for function 7"));
+            }
+        }
+        Ok(found)
     }
 
     /// What to call a function in a message: its name, else what it is exported as, else its number.
@@ -293,4 +351,45 @@ impl<'a> Module<'a> {
             None => format!("number {function}"),
         }
     }
+}
+
+/// Whether a name is what a pattern says, where `*` stands for any text.
+pub fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut rest = rest;
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The functions that an element segment refers to.
+fn functions(items: ElementItems<'_>) -> Result<Vec<u32>, Error> {
+    let mut found = Vec::new();
+    match items {
+        ElementItems::Functions(functions) => {
+            for function in functions {
+                found.push(function?);
+            }
+        }
+        ElementItems::Expressions(_, expressions) => {
+            for expression in expressions {
+                if let Operator::RefFunc { function_index } = expression?.get_operators_reader().read()? {
+                    found.push(function_index);
+                }
+            }
+        }
+    }
+    Ok(found)
 }

@@ -4,7 +4,6 @@ use wasm_encoder::reencode::{self, utils};
 use wasm_encoder::{IndirectNameMap, NameMap, NameSection};
 
 use crate::error::Error;
-use crate::runtime::Globals;
 
 type Result<T> = std::result::Result<T, reencode::Error<Error>>;
 
@@ -14,30 +13,40 @@ pub(crate) struct Names<'a> {
     pub(crate) moved: &'a [Option<u32>],
     /// The functions that were added, in order.
     pub(crate) added: Vec<(u32, String)>,
-    /// The first of the tool's globals.
-    pub(crate) first_global: u32,
+    /// The globals that were added, in order.
+    pub(crate) globals: Vec<(u32, String)>,
 }
 
 impl Names<'_> {
-    /// Writes the section again.
-    pub(crate) fn section(&self, section: wasmparser::NameSectionReader<'_>) -> Result<NameSection> {
+    /// Writes the section again, or one with what was added alone.
+    pub(crate) fn section(&self, section: Option<wasmparser::NameSectionReader<'_>>) -> Result<NameSection> {
         let mut names = NameSection::new();
-        for subsection in section {
+        let (mut functions, mut globals) = (None, None);
+        let (mut module, mut locals) = (None, None);
+        for subsection in section.into_iter().flatten() {
             match subsection? {
-                wasmparser::Name::Module { name, .. } => names.module(name),
-                wasmparser::Name::Function(map) => names.functions(&self.functions(map)?),
-                wasmparser::Name::Local(map) => names.locals(&self.locals(map)?),
-                wasmparser::Name::Global(map) => names.globals(&self.globals(map)?),
+                wasmparser::Name::Module { name, .. } => module = Some(name),
+                wasmparser::Name::Function(map) => functions = Some(map),
+                wasmparser::Name::Local(map) => locals = Some(map),
+                wasmparser::Name::Global(map) => globals = Some(map),
                 // Labels would have to follow the added checks; the others are for readers of text only.
                 _ => {}
             }
         }
+        if let Some(module) = module {
+            names.module(module);
+        }
+        names.functions(&self.functions(functions)?);
+        if let Some(locals) = locals {
+            names.locals(&self.locals(locals)?);
+        }
+        names.globals(&self.globals(globals)?);
         Ok(names)
     }
 
-    fn functions(&self, map: wasmparser::NameMap<'_>) -> Result<NameMap> {
+    fn functions(&self, map: Option<wasmparser::NameMap<'_>>) -> Result<NameMap> {
         let mut names = self.added.clone();
-        for naming in map {
+        for naming in map.into_iter().flatten() {
             let naming = naming?;
             if let Some(Some(index)) = self.moved.get(naming.index as usize) {
                 names.push((*index, naming.name.to_owned()));
@@ -70,10 +79,10 @@ impl Names<'_> {
         Ok(sorted)
     }
 
-    fn globals(&self, map: wasmparser::NameMap<'_>) -> Result<NameMap> {
-        let mut names = utils::name_map(map, Ok)?;
-        for (index, name) in (self.first_global..).zip(Globals::NAMES) {
-            names.append(index, name);
+    fn globals(&self, map: Option<wasmparser::NameMap<'_>>) -> Result<NameMap> {
+        let mut names = map.map_or_else(|| Ok(NameMap::new()), |map| utils::name_map(map, Ok))?;
+        for (index, name) in &self.globals {
+            names.append(*index, name);
         }
         Ok(names)
     }

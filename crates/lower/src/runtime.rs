@@ -20,6 +20,7 @@
 
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 
+use crate::Engine;
 use crate::abi::{Intrinsic, StackPointer};
 
 /// What LLVM's leaf functions may use below the shadow stack pointer without moving it.
@@ -73,18 +74,36 @@ pub(crate) struct Globals {
 }
 
 impl Globals {
-    /// Their names, in the order of the methods.
-    pub(crate) const NAMES: [&str; 9] = [
+    /// The names of those that every module gets, in the order of the methods.
+    const NAMES: [&str; 6] = [
         "windlass.current",
         "windlass.host_sp",
         "windlass.stack_limit",
         "windlass.calls",
         "windlass.in_host",
-        "windlass.unwinding",
-        "windlass.rewinding",
-        "windlass.target",
         "windlass.constructors",
     ];
+
+    /// Those that follow if asyncify does the unwinding.
+    const ASYNCIFY: [&str; 3] = ["windlass.unwinding", "windlass.rewinding", "windlass.target"];
+
+    /// Those that follow if the own engine does: which frames of the running task are pending.
+    const PENDING: [&str; 3] = ["windlass.cur", "windlass.end", "windlass.seg"];
+
+    /// The names of the globals that a module gets.
+    pub(crate) fn names(via: Engine, suspends: bool) -> impl Iterator<Item = &'static str> {
+        let more: &[&str] = match via {
+            _ if !suspends => &[],
+            Engine::Own => &Globals::PENDING,
+            Engine::Binaryen => &Globals::ASYNCIFY,
+        };
+        Globals::NAMES.iter().chain(more).copied()
+    }
+
+    /// The frame that is resumed next, the end of its segment, and the segment.
+    pub(crate) fn pending(self) -> [u32; 3] {
+        [self.first + 6, self.first + 7, self.first + 8]
+    }
 
     /// The running context; 0 on the host's stack.
     pub(crate) fn current(self) -> u32 {
@@ -108,19 +127,19 @@ impl Globals {
     }
     /// Set from `switch` until `run` has taken the unwound frames.
     fn unwinding(self) -> u32 {
-        self.first + 5
+        self.first + 6
     }
     /// Set from `run` until `switch` is reached again.
     fn rewinding(self) -> u32 {
-        self.first + 6
+        self.first + 7
     }
     /// The context that the unwinding makes room for; 0: the host.
     fn target(self) -> u32 {
-        self.first + 7
+        self.first + 8
     }
     /// How far the C runtime's constructors are, where [`Runtime::initialize`] runs them.
     pub(crate) fn constructors(self) -> u32 {
-        self.first + 8
+        self.first + 5
     }
 }
 
@@ -128,8 +147,10 @@ impl Globals {
 pub(crate) struct Runtime {
     pub(crate) stack_pointer: StackPointer,
     pub(crate) globals: Globals,
-    /// None if no context is ever suspended.
+    /// None if no context is ever suspended, or not by asyncify.
     pub(crate) asyncify: Option<Asyncify>,
+    /// Whether the own engine keeps track of pending frames.
+    pub(crate) has_pending: bool,
     /// The function of [`Runtime::overflow`].
     pub(crate) overflow: u32,
     /// The guest's `windlass_stack_overflow`.

@@ -63,7 +63,7 @@ fn wrapped(constructors: &str) -> Vec<u8> {
 
 /// Runs the test on the module as it was written and as the optimiser leaves it.
 fn each_way(wasm: &[u8], test: fn(Running)) {
-    test(Running::new(&common::lower_plainly(wasm)));
+    test(Running::new(&common::lower(wasm)));
     test(Running::new(&common::lower(wasm)));
 }
 
@@ -135,7 +135,7 @@ fn what_is_called_before_runs_no_constructors() {
 fn only_one_function_is_exported_for_both() {
     let wasm = wrapped("");
     let named = |export: &str, name: &str| (export.to_owned(), name.to_owned());
-    let lowered = common::lower_plainly(&wasm);
+    let lowered = common::lower(&wasm);
     let expected = [named("_initialize", "windlass.initialize"), named("go", "go")];
     assert_eq!(exported_functions(&lowered.wasm), expected);
     let optimised = exported_functions(&common::lower(&wasm).wasm);
@@ -148,7 +148,7 @@ fn only_one_function_is_exported_for_both() {
 #[test]
 fn without_a_crt_the_guests_part_is_renamed() {
     let wasm = common::guest(&format!("{} {GO} {TASK}", initialize(LOG_INIT)));
-    let lowered = common::lower_plainly(&wasm);
+    let lowered = common::lower(&wasm);
     let [(export, name), _] =
         exported_functions(&lowered.wasm).try_into().unwrap_or_else(|all| panic!("{all:?}"));
     assert_eq!((export.as_str(), name.as_str()), ("_initialize", "initialize"));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common::Running;
 use wasmparser::{ElementItems, ExternalKind, KnownCustom, Name, Operator, Parser, Payload, TypeRef};
-use windlass_lower::{Lowered, Optimize, Options};
+use windlass_lower::{Engine, Lowered, Optimize, Options};
 
 /// Intrinsics and imports in turn, and every construct that holds a function index. Whatever is called logs its own
 /// number.
@@ -71,12 +71,12 @@ fn check_indices(lowered: &Lowered) {
 #[test]
 fn every_function_index_is_mapped() {
     let wasm = common::bare_guest(INDICES);
-    check_indices(&common::lower(&wasm));
-    check_indices(&common::lower_plainly(&wasm));
-    for level in [Optimize::Quick, Optimize::MoreSpeed, Optimize::Size, Optimize::MoreSize] {
-        let mut options = Options::default();
-        options.optimize = level;
-        check_indices(&common::lower_with(&wasm, &options));
+    for optimize in Optimize::ALL {
+        for via in Engine::ALL {
+            let mut options = Options::default();
+            (options.via, options.optimize) = (*via, *optimize);
+            check_indices(&common::lower_with(&wasm, &options));
+        }
     }
 }
 
@@ -97,7 +97,7 @@ fn functions_that_are_in_no_table_survive_the_optimiser() {
             (call_indirect (type $none) (i32.const 6)))
         "#,
     );
-    assert_eq!(Running::new(&common::lower(&wasm)).go(), [1, 2]);
+    assert_eq!(Running::everywhere(&wasm, &Options::default()).go(), [1, 2]);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn imports(wasm: &[u8]) -> Vec<(String, bool)> {
 
 #[test]
 fn names_follow_their_functions() {
-    let lowered = common::lower_plainly(&common::bare_guest(INDICES));
+    let lowered = common::lower(&common::bare_guest(INDICES));
     let names = function_names(&lowered.wasm);
     let exports = exports(&lowered.wasm);
     let name_of = |export: &str| names[&exports[export]].as_str();
@@ -300,7 +300,7 @@ fn check_customs(lowered: &Lowered) {
     assert!(customs.contains_key("name"));
     assert_eq!(
         customs["windlass.lowered"],
-        format!("windlass-lower {} binaryen", env!("CARGO_PKG_VERSION")).as_bytes()
+        format!("windlass-lower {} {}", env!("CARGO_PKG_VERSION"), lowered.report.engine).as_bytes()
     );
     assert!(customs.keys().all(|name| !name.starts_with(".debug_")));
     assert!(!customs.contains_key("sourceMappingURL"));
@@ -312,9 +312,10 @@ fn custom_sections_are_kept_and_debug_information_is_dropped() {
     let with_tasks = common::guest(&format!(
         r#"(func $go (export "go") (call $run (i32.const 0))) (table 1 funcref) {CUSTOMS}"#
     ));
-    let lowered = common::lower(&with_tasks);
-    assert!(lowered.report.wasm_opt.is_some());
-    check_customs(&lowered);
+    for (_, lowered) in common::lower_everywhere(&with_tasks, &Options::default()) {
+        assert_eq!(lowered.report.wasm_opt.is_some(), lowered.report.engine == Engine::Binaryen);
+        check_customs(&lowered);
+    }
 
     let without_tasks = common::bare_guest(&format!(
         r#"
@@ -354,7 +355,7 @@ fn proposals_are_known_without_the_section_that_lists_them() {
         (func $pair (result i32 i32) (i32.const 6) (i32.const 7))
         "#,
     );
-    assert_eq!(Running::new(&common::lower(&wasm)).go(), [-1, 0, 2, 7, 6]);
+    assert_eq!(Running::everywhere(&wasm, &Options::default()).go(), [-1, 0, 2, 7, 6]);
 }
 
 #[test]

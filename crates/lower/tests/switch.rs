@@ -256,7 +256,7 @@ fn descriptors_of_wasm_bindgen_are_called_directly() {
             (call $run (call $prepare (i32.const 65536) (i32.const 66560) (i32.const 0) (i32.const 0))))
         "#,
     );
-    let mut guest = Running::new(&common::lower(&wasm));
+    let mut guest = Running::everywhere(&wasm, &windlass_lower::Options::default());
     assert_eq!(guest.go(), [1024, 0]);
 }
 
@@ -374,7 +374,7 @@ fn a_shadow_stack_overflow_is_reported_on_the_hosts_stack_and_traps() {
 fn without_the_check_the_red_zone_is_used() {
     let mut options = windlass_lower::Options::default();
     options.stack_check = false;
-    let mut guest = Running::new(&common::lower_with(&common::guest(RECURSION), &options));
+    let mut guest = Running::everywhere(&common::guest(RECURSION), &options);
     guest.call::<(), ()>("too_deep", ());
     assert_eq!(guest.trace(), (0..14).rev().collect::<Vec<i32>>());
 }
@@ -420,13 +420,12 @@ const FRAMES: &str = r#"
 
 #[test]
 fn frames_that_outgrow_the_stack_are_reported() {
-    let lowered = common::lower(&common::guest(FRAMES));
-    let mut guest = Running::new(&lowered);
+    let mut guest = Running::guest(FRAMES);
     assert_eq!(guest.go(), [-1, 56]);
     guest.call::<(), ()>("tight", ());
     assert_eq!(guest.trace(), [-1, 56]);
     for export in ["full", "deep", "far_too_deep"] {
-        let mut guest = Running::new(&lowered);
+        let mut guest = Running::guest(FRAMES);
         assert!(guest.fails(export).contains("unreachable"), "{export}");
         assert_eq!(guest.trace(), [999, -32, -32], "{export}");
     }
@@ -437,7 +436,7 @@ fn a_stack_without_any_room_is_reported_even_without_the_check() {
     let mut options = windlass_lower::Options::default();
     options.stack_check = false;
     let text = FRAMES.replace("(i32.const 20) (i32.const 864)", "(i32.const 0) (i32.const 1000)");
-    let mut guest = Running::new(&common::lower_with(&common::guest(&text), &options));
+    let mut guest = Running::everywhere(&common::guest(&text), &options);
     assert!(guest.fails("full").contains("unreachable"));
     assert_eq!(guest.trace(), [999, -32, -32]);
 }
@@ -455,9 +454,10 @@ fn the_checks_alone_make_no_function_suspendable() {
             (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (local.get 0)))
             (i32.load (global.get $__stack_pointer)))
     "#;
-    let lowered = common::lower(&common::guest(body));
-    let size = exported_body_size(&lowered.wasm, "leaf");
-    assert!(size < 40, "`leaf` has {size} bytes: it was instrumented");
+    for (way, lowered) in common::lower_everywhere(&common::guest(body), &windlass_lower::Options::default()) {
+        let size = exported_body_size(&lowered.wasm, "leaf");
+        assert!(size < 40, "{way}: `leaf` has {size} bytes: it was instrumented");
+    }
 }
 
 fn exported_body_size(wasm: &[u8], name: &str) -> usize {

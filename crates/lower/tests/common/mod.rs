@@ -2,10 +2,12 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the support")]
 
+use std::fmt::Debug;
+
 use wasmi::{
-    AsContextMut, Caller, Engine, Error, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults,
+    AsContextMut, Caller, Error, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults,
 };
-use windlass_lower::{Lowered, Optimize, Options};
+use windlass_lower::{Engine, Lowered, Optimize, Options};
 
 /// The imports, memory and stacks that most guests here have. Task `k` has the 1,024 bytes from 65536 + 1024 k on as
 /// its stack and, by convention, its context at address 4 k.
@@ -69,64 +71,93 @@ pub fn lower(wasm: &[u8]) -> Lowered {
     lower_with(wasm, &Options::default())
 }
 
-/// As the tool writes a module before the optimiser has moved anything.
-pub fn lower_plainly(wasm: &[u8]) -> Lowered {
-    let mut options = Options::default();
-    options.optimize = Optimize::None;
-    lower_with(wasm, &options)
+/// The ways in which a module can be lowered.
+pub const WAYS: [(Engine, Optimize); 4] = [
+    (Engine::Own, Optimize::Speed),
+    (Engine::Own, Optimize::Balanced),
+    (Engine::Own, Optimize::Size),
+    (Engine::Binaryen, Optimize::Balanced),
+];
+
+/// A module, lowered in each way.
+pub fn lower_everywhere(wasm: &[u8], options: &Options) -> Vec<(String, Lowered)> {
+    let lowered = WAYS.iter().map(|(via, optimize)| {
+        let mut options = options.clone();
+        (options.via, options.optimize) = (*via, *optimize);
+        (format!("{via} {optimize}"), lower_with(wasm, &options))
+    });
+    lowered.collect()
 }
 
 /// A lowered guest in an engine. `env.log` appends to the trace, `env.log_sp` the shadow stack pointer that an import
 /// sees, as a distance from the top of the host's stack; `env.call` and `env.try_call` call the guest's export
 /// `nested`, `env.try_initialize` its export `_initialize`; `env.throw` throws.
+///
+/// One guest may be there several times, lowered in different ways: each call is made in all of them, and what comes
+/// back must be equal.
 pub struct Running {
+    instances: Vec<One>,
+}
+
+struct One {
+    way: String,
     store: Store<Vec<i32>>,
     instance: Instance,
 }
 
 impl Running {
     pub fn new(lowered: &Lowered) -> Running {
-        assert!(lowered.report.wasm_opt.is_some(), "wasm-opt must have run");
         Running::from_wasm(&lowered.wasm)
     }
 
     pub fn from_wasm(wasm: &[u8]) -> Running {
-        let engine = Engine::default();
-        let module = Module::new(&engine, wasm).unwrap_or_else(|error| panic!("{error}"));
-        let mut store = Store::new(&engine, Vec::new());
-        let mut linker = Linker::new(&engine);
-        define(&mut linker).unwrap_or_else(|error| panic!("{error}"));
-        let instance =
-            linker.instantiate_and_start(&mut store, &module).unwrap_or_else(|error| panic!("{error}"));
-        Running { store, instance }
+        Running { instances: vec![One::new(String::new(), wasm)] }
     }
 
-    /// A lowered guest with the usual definitions.
+    /// A guest in each way.
+    pub fn everywhere(wasm: &[u8], options: &Options) -> Running {
+        let lowered = lower_everywhere(wasm, options).into_iter();
+        Running { instances: lowered.map(|(way, lowered)| One::new(way, &lowered.wasm)).collect() }
+    }
+
+    /// A guest with the usual definitions, in each way.
     pub fn guest(body: &str) -> Running {
-        Running::new(&lower(&guest(body)))
+        Running::everywhere(&guest(body), &Options::default())
     }
 
-    fn function<P: WasmParams, R: WasmResults>(&self, name: &str) -> TypedFunc<P, R> {
-        self.instance.get_typed_func(&self.store, name).unwrap_or_else(|error| panic!("{name}: {error}"))
+    /// Does the same in each instance, and returns what is the same in each.
+    fn all<R: PartialEq + Debug>(&mut self, what: &str, mut act: impl FnMut(&mut One) -> R) -> R {
+        let mut results = self.instances.iter_mut().map(|one| (one.way.clone(), act(one)));
+        let (first_way, first) = results.next().expect("a guest is lowered in one way at least");
+        for (way, other) in results {
+            assert_eq!(first, other, "{what}: {first_way} on the left, {way} on the right");
+        }
+        first
     }
 
-    pub fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> R {
-        self.function(name)
-            .call(&mut self.store, params)
-            .unwrap_or_else(|error| panic!("{name}: {error}; trace {:?}", self.store.data()))
+    pub fn call<P: WasmParams + Clone, R: WasmResults + PartialEq + Debug>(
+        &mut self,
+        name: &str,
+        params: P,
+    ) -> R {
+        self.all(name, |one| {
+            one.function::<P, R>(name)
+                .call(&mut one.store, params.clone())
+                .unwrap_or_else(|error| panic!("{}: {name}: {error}; trace {:?}", one.way, one.store.data()))
+        })
     }
 
     /// Calls an export that must trap, or let a host error through; returns the message.
     pub fn fails(&mut self, name: &str) -> String {
-        match self.function::<(), ()>(name).call(&mut self.store, ()) {
-            Ok(()) => panic!("{name} returned; trace {:?}", self.store.data()),
+        self.all(name, |one| match one.function::<(), ()>(name).call(&mut one.store, ()) {
+            Ok(()) => panic!("{}: {name} returned; trace {:?}", one.way, one.store.data()),
             Err(error) => error.to_string(),
-        }
+        })
     }
 
     /// What was logged since the last time.
     pub fn trace(&mut self) -> Vec<i32> {
-        std::mem::take(self.store.data_mut())
+        self.all("the trace", |one| std::mem::take(one.store.data_mut()))
     }
 
     /// Calls `go` and returns the trace.
@@ -136,10 +167,30 @@ impl Running {
     }
 
     pub fn stack_pointer(&mut self) -> i32 {
-        self.instance
-            .get_global(&self.store, "__stack_pointer")
-            .and_then(|global| global.get(&self.store).i32())
-            .unwrap_or_else(|| panic!("no `__stack_pointer`"))
+        self.all("the stack pointer", |one| {
+            one.instance
+                .get_global(&one.store, "__stack_pointer")
+                .and_then(|global| global.get(&one.store).i32())
+                .unwrap_or_else(|| panic!("no `__stack_pointer`"))
+        })
+    }
+}
+
+impl One {
+    fn new(way: String, wasm: &[u8]) -> One {
+        let engine = wasmi::Engine::default();
+        let module = Module::new(&engine, wasm).unwrap_or_else(|error| panic!("{way}: {error}"));
+        let mut store = Store::new(&engine, Vec::new());
+        let mut linker = Linker::new(&engine);
+        define(&mut linker).unwrap_or_else(|error| panic!("{way}: {error}"));
+        let instance = linker
+            .instantiate_and_start(&mut store, &module)
+            .unwrap_or_else(|error| panic!("{way}: {error}"));
+        One { way, store, instance }
+    }
+
+    fn function<P: WasmParams, R: WasmResults>(&self, name: &str) -> TypedFunc<P, R> {
+        self.instance.get_typed_func(&self.store, name).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }
 

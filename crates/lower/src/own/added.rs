@@ -1,0 +1,88 @@
+//! What the transformation adds to a module: types, functions and globals, each behind those that were there, so that
+//! no index of the guest's own changes.
+
+use std::collections::HashMap;
+
+use wasmparser::{FuncType, ValType};
+
+use crate::module::Module;
+
+/// A function that the tool adds.
+pub(crate) struct AddedFunction {
+    pub(crate) ty: u32,
+    pub(crate) name: String,
+    /// Its body, local declarations included; empty until it is defined.
+    pub(crate) code: Vec<u8>,
+}
+
+pub(crate) struct AddedGlobal {
+    pub(crate) ty: ValType,
+    pub(crate) name: String,
+}
+
+pub(crate) struct Added {
+    types: HashMap<FuncType, u32>,
+    pub(crate) new_types: Vec<FuncType>,
+    first_type: u32,
+    /// The index that the first added function has.
+    pub(crate) first_function: u32,
+    pub(crate) functions: Vec<AddedFunction>,
+    pub(crate) first_global: u32,
+    pub(crate) globals: Vec<AddedGlobal>,
+    /// The functions of the resume table, in order: a frame names its function by its place here.
+    pub(crate) resume: Vec<u32>,
+    /// Memories of the tool's own, in 64 KiB pages.
+    pub(crate) memories: Vec<u64>,
+}
+
+impl Added {
+    /// Nothing yet, behind a module whose functions will be so many.
+    pub(crate) fn new(module: &Module<'_>, functions: u32) -> Added {
+        let mut types = HashMap::new();
+        for (index, ty) in (0..).zip(&module.types) {
+            types.entry(ty.clone()).or_insert(index);
+        }
+        Added {
+            types,
+            new_types: Vec::new(),
+            first_type: module.types.len() as u32,
+            first_function: functions,
+            functions: Vec::new(),
+            first_global: module.globals.len() as u32,
+            globals: Vec::new(),
+            resume: Vec::new(),
+            memories: Vec::new(),
+        }
+    }
+
+    /// The index of a type, which is added if there is none.
+    pub(crate) fn ty(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
+        let ty = FuncType::new(params.iter().copied(), results.iter().copied());
+        if let Some(index) = self.types.get(&ty) {
+            return *index;
+        }
+        let index = self.first_type + self.new_types.len() as u32;
+        self.types.insert(ty.clone(), index);
+        self.new_types.push(ty);
+        index
+    }
+
+    /// The index of a function that is defined later.
+    pub(crate) fn reserve(&mut self, params: &[ValType], results: &[ValType], name: impl Into<String>) -> u32 {
+        let ty = self.ty(params, results);
+        self.functions.push(AddedFunction { ty, name: name.into(), code: Vec::new() });
+        self.first_function + self.functions.len() as u32 - 1
+    }
+
+    pub(crate) fn define(&mut self, function: u32, code: Vec<u8>) {
+        if let Some(added) = self.functions.get_mut((function - self.first_function) as usize) {
+            added.code = code;
+        }
+    }
+
+    /// A new mutable global, initially zero or null.
+    pub(crate) fn global(&mut self, ty: ValType, name: impl Into<String>) -> u32 {
+        self.globals.push(AddedGlobal { ty, name: name.into() });
+        self.first_global + self.globals.len() as u32 - 1
+    }
+}

@@ -1,0 +1,281 @@
+//! The own engine: functions that may suspend are rewritten so that they can be left at a call and be gone on with
+//! later, and everything else stays as it was.
+//!
+//! ```text
+//!   a module ──► calls.rs     who may suspend, and why
+//!            ──► body.rs      one such function: operators, blocks, operands
+//!            ──► liveness.rs  what it needs after its calls
+//!            ──► code.rs      its bodies, with frames by frame.rs
+//!            ──► windlass.rs  who unwinds and resumes: the ABI
+//!            ──► assemble.rs  the module again, with what was added
+//! ```
+//!
+//! **A suspension.** The function that suspends sets a flag and returns. Each caller tests the flag after the call,
+//! writes one frame and returns as well, down to who runs the task. Code that does not suspend pays for the test and
+//! nothing else.
+//!
+//! **A resumption** is lazy. Only the innermost frame is taken: its *resume function* puts the values back, goes on
+//! after the call, and returns its result through a global. Then the next frame's turn has come. A task that suspends
+//! again meanwhile leaves the other frames where they are:
+//!
+//! ```text
+//!   stack         frames                    resumed            suspended again
+//!   main          main                      main               main
+//!   render   ──►  render              ──►   render       ──►   render
+//!   write         write                     write_r running    write        the only one written
+//!   switch
+//! ```
+//!
+//! So a switch costs what the innermost function's frame costs, at any depth.
+
+mod added;
+mod assemble;
+mod body;
+mod calls;
+mod code;
+mod frame;
+mod liveness;
+pub(crate) mod windlass;
+
+use std::ops::Range;
+
+use wasm_encoder::InstructionSink;
+use wasmparser::{FuncToValidate, FuncValidatorAllocations, Operator, ValType, ValidPayload, Validator, ValidatorResources};
+
+use crate::error::{Error, ErrorKind};
+use crate::module::{self, Module};
+use crate::own::added::Added;
+use crate::own::body::Body;
+use crate::own::calls::{Calls, Reach, Root, Rules, Step};
+use crate::own::code::{Kind, Layout, Surroundings, finish_function, zero};
+use crate::own::frame::Frames;
+use crate::own::windlass::{Seam, Shell};
+use crate::{Form, FunctionReport, Hop, Optimize, Options};
+
+/// A body that stands for an interpreter's loop has a `br_table` with at least so many targets in a loop.
+const INTERPRETER: u32 = 12;
+
+/// What came out.
+pub(crate) struct Transformed {
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) functions: Vec<FunctionReport>,
+    pub(crate) dropped_debug_info: bool,
+}
+
+/// Makes the functions of a module suspendable.
+pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Transformed, Error> {
+    let module = Module::index(wasm)?;
+    let bodies = validators(wasm)?;
+    let imports = module.function_imports.len() as u32;
+    let count = imports + module.functions.len() as u32;
+    let functions: Vec<u32> = (0..count).collect();
+    let mut added = Added::new(&module, count);
+    let shell = Shell::new(seam, &mut added);
+    let rules = Rules {
+        roots: shell.roots().into_iter().map(|function| Root { function, again: false }).collect(),
+        barriers: shell.barriers(),
+        allowed: module.matching("--allow", &options.allow)?,
+        denied: module.matching("--deny", &options.deny)?,
+        ignore_indirect: options.ignore_indirect,
+        strangers: false,
+    };
+    let calls = Calls::analyse(&module, &rules)?;
+    let resume_table = module.tables.len() as u32;
+    let mut frames = Frames::new(shell.store(), resume_table + 1);
+
+    let mut lowered = Vec::with_capacity(bodies.len());
+    let mut reports = Vec::with_capacity(bodies.len());
+    let mut allocations = FuncValidatorAllocations::default();
+    for (position, to_validate) in bodies.into_iter().enumerate() {
+        let function = imports + position as u32;
+        let body = &module.bodies[position];
+        let mut validator = to_validate.into_validator(std::mem::take(&mut allocations));
+        let is_root = rules.roots.iter().any(|root| root.function == function);
+        let made = if calls.suspends(function) && !is_root {
+            let ty = module.function_type(function).ok_or_else(|| internal("a function without a type"))?;
+            let (params, results) = (ty.params(), ty.results());
+            let body = body::read(wasm, &mut validator, body, params, results, &calls, function)?;
+            refuse(&module, function, &body)?;
+            let around =
+                Surroundings { calls: &calls, functions: &functions, function, id: added.resume.len() as u32 };
+            match body.sites.is_empty() {
+                false => function_bodies(&module, &body, &around, options.optimize, &mut frames, &mut added)?,
+                // Every call that may suspend is in tail position: there is nothing to come back to.
+                true => {
+                    let made = untouched(wasm, &module.bodies[position], &calls, function, &functions, &frames)?;
+                    Made { sites: body.suspending, ..made }
+                }
+            }
+        } else {
+            validator.validate(body)?;
+            untouched(wasm, body, &calls, function, &functions, &frames)?
+        };
+        allocations = validator.into_allocations();
+        reports.push(FunctionReport {
+            index: function,
+            name: module.function_name(function),
+            form: made.form,
+            why: why(&module, &calls, function),
+            sites: made.sites,
+            bytes_before: body.range().len(),
+            bytes_after: made.code.len() + made.more,
+        });
+        lowered.push(made.code);
+    }
+    for (function, body) in shell.define(&mut frames, &mut added, resume_table) {
+        if let Some(place) = function.checked_sub(imports) {
+            lowered[place as usize] = body;
+        }
+    }
+    let assembled = assemble::assemble(&module, &functions, &lowered, &added, &frames, options)?;
+    Ok(Transformed { wasm: assembled.wasm, functions: reports, dropped_debug_info: assembled.dropped_debug_info })
+}
+
+/// Validates everything but the functions' bodies, and returns what validates those.
+fn validators(wasm: &[u8]) -> Result<Vec<FuncToValidate<ValidatorResources>>, Error> {
+    let mut validator = Validator::new_with_features(module::features());
+    let mut bodies = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        if let ValidPayload::Func(body, _) = validator.payload(&payload?)? {
+            bodies.push(body);
+        }
+    }
+    Ok(bodies)
+}
+
+/// The bodies that stand in for one function.
+struct Made {
+    form: Form,
+    code: Vec<u8>,
+    /// Bytes of the bodies elsewhere.
+    more: usize,
+    sites: u32,
+}
+
+fn function_bodies(
+    module: &Module<'_>,
+    body: &Body<'_>,
+    around: &Surroundings<'_>,
+    optimize: Optimize,
+    frames: &mut Frames,
+    added: &mut Added,
+) -> Result<Made, Error> {
+    let located = |error: Error| error.in_function(&module.function_label(around.function));
+    let live = liveness::live_across_sites(body);
+    let layout = Layout::new(body, &live);
+    let name = module.function_name(around.function);
+    let resume = added.reserve(&[ValType::I32], &[], format!("windlass.resume.{name}"));
+    added.resume.push(resume);
+    let form = form(body, optimize);
+    let (code, resumed) = match form {
+        Form::Clone => {
+            let normal = code::emit(Kind::Normal, body, &layout, around, frames, added).map_err(located)?;
+            (normal, code::emit(Kind::Resume, body, &layout, around, frames, added).map_err(located)?)
+        }
+        _ => {
+            let single = code::emit(Kind::Single, body, &layout, around, frames, added).map_err(located)?;
+            (single, enter_single(body, around, frames, added))
+        }
+    };
+    let more = resumed.len();
+    added.define(resume, resumed);
+    Ok(Made { form, code, more, sites: body.suspending })
+}
+
+/// Which bodies a function gets.
+fn form(body: &Body<'_>, optimize: Optimize) -> Form {
+    let is_interpreter = body.site_in_loop && body.widest_switch_in_loop >= INTERPRETER;
+    match optimize {
+        Optimize::Speed => Form::Clone,
+        Optimize::Balanced if is_interpreter => Form::Clone,
+        Optimize::Balanced | Optimize::Size => Form::Single,
+    }
+}
+
+/// The resume function of a function with a single body: calls it, with the frame as its entry.
+fn enter_single(
+    body: &Body<'_>,
+    around: &Surroundings<'_>,
+    frames: &mut Frames,
+    added: &mut Added,
+) -> Vec<u8> {
+    let results = frames.results(added, &body.results);
+    let mut code = Vec::new();
+    let mut sink = InstructionSink::new(&mut code);
+    sink.local_get(0).global_set(frames.store.entry);
+    for ty in &body.locals[..body.params] {
+        zero(&mut sink, *ty);
+    }
+    sink.call(around.functions[around.function as usize]);
+    for global in results.iter().rev() {
+        sink.global_set(*global);
+    }
+    sink.end();
+    finish_function(&[], code)
+}
+
+/// A function that does not suspend: as it was, but for indices, and for traps where it might after all.
+fn untouched(
+    wasm: &[u8],
+    body: &wasmparser::FunctionBody<'_>,
+    calls: &Calls<'_>,
+    function: u32,
+    functions: &[u32],
+    frames: &Frames,
+) -> Result<Made, Error> {
+    let Range { start, end } = body.range();
+    let mut code = Vec::with_capacity(end - start);
+    let mut copied = start;
+    let mut form = Form::Untouched;
+    let mut operators = body.get_operators_reader()?;
+    while !operators.eof() {
+        let (operator, at) = operators.read_with_offset()?;
+        let after = operators.original_position();
+        let moved = match operator {
+            Operator::Call { function_index } => Some((function_index, 0x10)),
+            Operator::ReturnCall { function_index } => Some((function_index, 0x12)),
+            Operator::RefFunc { function_index } => Some((function_index, 0xd2)),
+            _ => None,
+        };
+        if let Some((callee, opcode)) = moved
+            && functions[callee as usize] != callee
+        {
+            code.extend_from_slice(&wasm[copied..at]);
+            code.push(opcode);
+            wasm_encoder::Encode::encode(&functions[callee as usize], &mut code);
+            copied = after;
+        }
+        let is_call = matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
+        if is_call && calls.reach(function, &operator) == Reach::Mistake {
+            code.extend_from_slice(&wasm[copied..after]);
+            copied = after;
+            code::write_guard(&mut code, &frames.store);
+            form = Form::Guarded;
+        }
+    }
+    code.extend_from_slice(&wasm[copied..end]);
+    Ok(Made { form, code, more: 0, sites: 0 })
+}
+
+/// What cannot be suspended yet, by name.
+fn refuse(module: &Module<'_>, function: u32, body: &Body<'_>) -> Result<(), Error> {
+    let Some(site) = body.sites.iter().find(|site| site.in_try || site.in_handler) else { return Ok(()) };
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "function {} makes a call that may suspend inside a `try`, at offset {:#x}",
+            module.function_label(function),
+            body.ops[site.op as usize].at
+        ),
+    )
+    .with_help("build the guest with panic=abort and without exception handling, or deny the function"))
+}
+
+fn why(module: &Module<'_>, calls: &Calls<'_>, function: u32) -> Vec<Hop> {
+    let hop = |step: Step| Hop { callee: module.function_name(step.callee), indirect: step.indirect };
+    calls.chain(function).into_iter().map(hop).collect()
+}
+
+fn internal(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("{what}, in a module that was found valid"))
+}
