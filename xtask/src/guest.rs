@@ -63,18 +63,33 @@ impl Guest {
         toolchain: &Toolchain,
         wasm_opt: &Path,
     ) -> Result<PathBuf> {
+        let mut options = windlass_lower::Options::default();
+        options.wasm_opt = Some(wasm_opt.to_owned());
+        self.make(workspace, toolchain, &format!("{}.wasm", self.name), Some(options))
+    }
+
+    /// As cargo makes it.
+    pub(crate) fn build_unlowered(&self, workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
+        self.make(workspace, toolchain, &format!("{}.unlowered.wasm", self.name), None)
+    }
+
+    fn make(
+        &self,
+        workspace: &Workspace,
+        toolchain: &Toolchain,
+        file: &str,
+        lower: Option<windlass_lower::Options>,
+    ) -> Result<PathBuf> {
         let guests = workspace.target().join("guests");
         fs::create_dir_all(&guests)
             .map_err(|error| Error::new(format!("cannot create {}: {error}", guests.display())))?;
-        let out = guests.join(self.name).with_extension("wasm");
-        let mut options = windlass_lower::Options::default();
-        options.wasm_opt = Some(wasm_opt.to_owned());
+        let out = guests.join(file);
         let build = Build {
             dir: workspace.path(self.dir),
             profile: self.profile.into(),
             library: Library::Alloc,
             cargo_args: self.args.iter().map(ToString::to_string).collect(),
-            lower: Some(options),
+            lower,
             out: Some(out.clone()),
         };
         for module in build.run(toolchain)? {

@@ -1,5 +1,6 @@
 //! The developer commands: `cargo xtask COMMAND`. CI calls nothing else.
 
+mod bench;
 mod ci;
 mod demo;
 mod doc;
@@ -40,6 +41,11 @@ const COMMANDS: &[Command] = &[
         name: "test",
         does: "run every test, or the steps named; the last line is `N passed, N failed` [--list] [STEP...]",
         run: test::command,
+    },
+    Command {
+        name: "bench",
+        does: "run a benchmark; without a name, list them [NAME [ARGUMENT...]]",
+        run: bench::command,
     },
     Command {
         name: "lint",

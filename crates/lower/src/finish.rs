@@ -32,11 +32,20 @@ pub(crate) fn finish(wasm: &[u8], engine: &str, asyncified: bool) -> Result<Vec<
             }
         }
     }
+    sign(&mut encoded, engine);
+    check(encoded.finish())
+}
+
+/// Says in the module who lowered it.
+fn sign(module: &mut wasm_encoder::Module, engine: &str) {
     let lowered = format!("windlass-lower {} {engine}", env!("CARGO_PKG_VERSION"));
-    encoded.section(&CustomSection { name: abi::LOWERED_SECTION.into(), data: lowered.as_bytes().into() });
-    let finished = encoded.finish();
-    module::validate(&finished).map_err(fault)?;
-    Ok(finished)
+    module.section(&CustomSection { name: abi::LOWERED_SECTION.into(), data: lowered.as_bytes().into() });
+}
+
+/// What the tool wrote must be valid: if it is not, nobody shall get it.
+pub(crate) fn check(wasm: Vec<u8>) -> Result<Vec<u8>, Error> {
+    module::validate(&wasm).map_err(fault)?;
+    Ok(wasm)
 }
 
 fn fault(error: impl std::fmt::Display) -> Error {

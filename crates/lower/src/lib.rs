@@ -311,6 +311,9 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
     if (options.abi, options.via) == (Abi::Asyncify, Engine::Binaryen) {
         return binaryen::lower_asyncify(wasm, options);
     }
+    if options.abi == Abi::Asyncify {
+        return lower_asyncify(wasm, options);
+    }
     let module = Module::parse(wasm)?;
     let guest = Guest::check(&module, options.via)?;
     let emitted = emit::emit(&module, &guest, options)?;
@@ -325,7 +328,7 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
             transformed
         }
         (Engine::Own, Some(seam)) => {
-            let transformed = own::transform(&emitted.wasm, seam, options)?;
+            let transformed = own::transform(&emitted.wasm, own::Seam::Windlass(seam), options)?;
             dropped_debug_info |= transformed.dropped_debug_info;
             functions = emitted.origins.report(transformed.functions);
             transformed.wasm
@@ -342,6 +345,25 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
             wasm_opt,
             functions,
             notes: notes(dropped_debug_info),
+        },
+        wasm: wasm_after,
+    })
+}
+
+/// Lowers a module for the asyncify ABI with the own engine.
+fn lower_asyncify(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
+    module::check_header(wasm)?;
+    let transformed = own::transform(wasm, own::Seam::Asyncify, options)?;
+    let wasm_after = finish::finish(&transformed.wasm, options.via.name(), false)?;
+    Ok(Lowered {
+        report: Report {
+            bytes_before: wasm.len(),
+            bytes_after: wasm_after.len(),
+            abi: options.abi,
+            engine: options.via,
+            wasm_opt: None,
+            functions: transformed.functions,
+            notes: notes(transformed.dropped_debug_info),
         },
         wasm: wasm_after,
     })

@@ -57,6 +57,8 @@ pub(crate) struct Module<'a> {
     pub(crate) declared: Vec<u32>,
     /// Functions whose references are taken outside of code: in element segments and by globals.
     pub(crate) referenced: Vec<u32>,
+    /// The start function.
+    pub(crate) start: Option<u32>,
     /// Whether a table is imported.
     imports_table: bool,
     pub(crate) function_names: BTreeMap<u32, &'a str>,
@@ -100,8 +102,8 @@ pub(crate) fn proposals_in_use(wasm: &[u8]) -> Vec<&'static str> {
     options
 }
 
-/// Whether the bytes are a module that an engine would take.
-pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
+/// Whether the bytes begin like a module.
+pub(crate) fn check_header(wasm: &[u8]) -> Result<(), Error> {
     if !wasm.starts_with(b"\0asm") {
         return Err(Error::new(
             ErrorKind::Invalid,
@@ -116,6 +118,12 @@ pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
         return Err(Error::new(ErrorKind::Unsupported, "this is a component, not a core module")
             .with_help("lower the core module first, then make the component of it"));
     }
+    Ok(())
+}
+
+/// Whether the bytes are a module that an engine would take.
+pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
+    check_header(wasm)?;
     Validator::new_with_features(features()).validate_all(wasm)?;
     Ok(())
 }
@@ -142,6 +150,7 @@ impl<'a> Module<'a> {
             exports: Vec::new(),
             declared: Vec::new(),
             referenced: Vec::new(),
+            start: None,
             imports_table: false,
             function_names: BTreeMap::new(),
             global_names: BTreeMap::new(),
@@ -210,6 +219,7 @@ impl<'a> Module<'a> {
                     self.referenced.extend(functions);
                 }
             }
+            Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::CustomSection(section) => {
                 self.customs.push((section.name(), section.data()));

@@ -1,6 +1,7 @@
 //! The program under the command line of Binaryen's `wasm-opt`.
 
 #![cfg(all(feature = "program", unix))]
+#![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -367,6 +368,17 @@ fn what_has_no_effect_is_noted() {
         .run("--asyncify --pass-arg=asyncify-asserts --pass-arg=asyncify-memory@memory in.wasm -o out.wasm")
         .succeeds("note: asyncify-asserts has no effect: what it checks is always checked\n");
     place.run("--asyncify --pass-arg=asyncify-asserts in.wasm -o out.wasm -q").succeeds("");
+}
+
+#[test]
+fn a_list_may_name_functions_that_are_not_there() {
+    let place = Place::new();
+    let line =
+        "--asyncify --pass-arg=asyncify-removelist@printf,p* --pass-arg=asyncify-addlist@work,none in.wasm";
+    let warnings = "warning: asyncify-addlist names no function by `none`\n\
+                    warning: asyncify-removelist names no function by `printf`\n";
+    place.run(&format!("{line} -o out.wasm")).succeeds(warnings);
+    place.run(&format!("{line} -o out.wasm --quiet")).succeeds("");
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) struct AddedFunction {
 pub(crate) struct AddedGlobal {
     pub(crate) ty: ValType,
     pub(crate) name: String,
+    /// For an i32; other types begin with zero or null.
+    pub(crate) initial: i32,
 }
 
 pub(crate) struct Added {
@@ -82,7 +84,13 @@ impl Added {
 
     /// A new mutable global, initially zero or null.
     pub(crate) fn global(&mut self, ty: ValType, name: impl Into<String>) -> u32 {
-        self.globals.push(AddedGlobal { ty, name: name.into() });
+        self.globals.push(AddedGlobal { ty, name: name.into(), initial: 0 });
+        self.first_global + self.globals.len() as u32 - 1
+    }
+
+    /// A new mutable i32.
+    pub(crate) fn word(&mut self, name: impl Into<String>, initial: i32) -> u32 {
+        self.globals.push(AddedGlobal { ty: ValType::I32, name: name.into(), initial });
         self.first_global + self.globals.len() as u32 - 1
     }
 }

@@ -1,18 +1,21 @@
 //! Writes the module: every section as it was, with what was added behind it.
 
+use std::collections::HashMap;
+
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Elements,
+    ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Elements, ExportKind,
     ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module,
     RawSection, RefType, Section, StartSection, TableSection, TableType, TagSection, TypeSection,
 };
-use wasmparser::{KnownCustom, Parser, Payload};
+use wasmparser::{ExternalKind, KnownCustom, Parser, Payload};
 
 use crate::Options;
 use crate::emit::is_debug_info;
 use crate::error::Error;
 use crate::module;
 use crate::names::Names;
+use crate::own::Indices;
 use crate::own::added::Added;
 use crate::own::code::{encoded, zero_value};
 use crate::own::frame::Frames;
@@ -44,31 +47,65 @@ struct Sections {
 /// Where a custom section stands: behind so many kinds of sections.
 type Rank = u8;
 
-struct Indices<'i> {
-    functions: &'i [u32],
+/// What becomes of the exports.
+#[derive(Default)]
+pub(crate) struct Exports {
+    /// For functions: what is exported in their place.
+    pub(crate) replaced: HashMap<u32, u32>,
+    pub(crate) more: Vec<(String, u32)>,
 }
 
-impl Reencode for Indices<'_> {
+struct Encoder<'i> {
+    indices: &'i Indices,
+    exports: &'i Exports,
+}
+
+impl Reencode for Encoder<'_> {
     type Error = Error;
 
+    fn parse_export(&mut self, exports: &mut ExportSection, export: wasmparser::Export<'_>) -> Result {
+        if export.kind == ExternalKind::Func
+            && let Some(replaced) = self.exports.replaced.get(&export.index)
+        {
+            exports.export(export.name, ExportKind::Func, *replaced);
+            return Ok(());
+        }
+        utils::parse_export(self, exports, export)
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Result {
+        for import in section.into_imports() {
+            let import = import?;
+            if self.indices.removed != Some(import.module) {
+                utils::parse_import(self, imports, import)?;
+            }
+        }
+        Ok(())
+    }
+
     fn function_index(&mut self, function: u32) -> Result<u32> {
-        self.functions.get(function as usize).copied().ok_or_else(|| {
+        self.indices.references.get(function as usize).copied().ok_or_else(|| {
             reencode::Error::UserError(super::internal("a function index out of range"))
         })
     }
 }
 
-/// Writes the module. `functions` has the new index of each function, `bodies` the new bodies.
+/// Writes the module, with these bodies for its functions.
 pub(crate) fn assemble(
     module: &module::Module<'_>,
-    functions: &[u32],
+    indices: &Indices,
+    exports: &Exports,
     bodies: &[Vec<u8>],
     added: &Added,
     frames: &Frames,
     options: &Options,
 ) -> std::result::Result<Assembled, Error> {
     let mut sections = Sections::default();
-    let mut indices = Indices { functions };
+    let mut encoder = Encoder { indices, exports };
     let mut customs: Vec<(Rank, CustomSection<'_>)> = Vec::new();
     let mut named = None;
     let mut dropped_debug_info = false;
@@ -86,10 +123,13 @@ pub(crate) fn assemble(
                     CustomSection { name: section.name().into(), data: section.data().into() },
                 )),
             },
-            payload => sections.copy(&mut indices, payload)?,
+            payload => sections.copy(&mut encoder, payload)?,
         }
     }
     sections.add(module, added, frames);
+    for (name, function) in &exports.more {
+        sections.exports.export(name, ExportKind::Func, *function);
+    }
 
     let mut new = Module::new();
     let mut customs = customs.into_iter().peekable();
@@ -116,7 +156,10 @@ pub(crate) fn assemble(
     let code = code(bodies, added);
     place(&mut new, 12, Some(&RawSection { id: 10, data: &code }));
     place(&mut new, 13, non_empty(&sections.data, sections.data.is_empty()));
-    let moved: Vec<Option<u32>> = functions.iter().map(|function| Some(*function)).collect();
+    let imports = module.function_imports.iter();
+    let is_removed = imports.map(|import| indices.removed == Some(import.module)).chain(std::iter::repeat(false));
+    let moved: Vec<Option<u32>> =
+        indices.places.iter().zip(is_removed).map(|(place, removed)| (!removed).then_some(*place)).collect();
     let names = Names {
         moved: &moved,
         added: (added.first_function..).zip(added.functions.iter().map(|f| f.name.clone())).collect(),
@@ -127,6 +170,13 @@ pub(crate) fn assemble(
         new.section(&section);
     }
     Ok(Assembled { wasm: new.finish(), dropped_debug_info })
+}
+
+impl Encoder<'_> {
+    fn start(&self, function: u32) -> Result<u32> {
+        let place = self.indices.calls.get(function as usize).copied();
+        place.ok_or_else(|| reencode::Error::UserError(super::internal("a function index out of range")))
+    }
 }
 
 trait Emit {
@@ -175,38 +225,38 @@ fn rank_of(payload: &Payload<'_>) -> Rank {
 }
 
 impl Sections {
-    fn copy(&mut self, indices: &mut Indices<'_>, payload: Payload<'_>) -> Result {
+    fn copy(&mut self, encoder: &mut Encoder<'_>, payload: Payload<'_>) -> Result {
         match payload {
-            Payload::TypeSection(section) => utils::parse_type_section(indices, &mut self.types, section),
+            Payload::TypeSection(section) => utils::parse_type_section(encoder, &mut self.types, section),
             Payload::ImportSection(section) => {
-                utils::parse_import_section(indices, &mut self.imports, section)
+                utils::parse_import_section(encoder, &mut self.imports, section)
             }
             Payload::FunctionSection(section) => {
-                utils::parse_function_section(indices, &mut self.functions, section)
+                utils::parse_function_section(encoder, &mut self.functions, section)
             }
-            Payload::TableSection(section) => utils::parse_table_section(indices, &mut self.tables, section),
+            Payload::TableSection(section) => utils::parse_table_section(encoder, &mut self.tables, section),
             Payload::MemorySection(section) => {
-                utils::parse_memory_section(indices, &mut self.memories, section)
+                utils::parse_memory_section(encoder, &mut self.memories, section)
             }
-            Payload::TagSection(section) => utils::parse_tag_section(indices, &mut self.tags, section),
+            Payload::TagSection(section) => utils::parse_tag_section(encoder, &mut self.tags, section),
             Payload::GlobalSection(section) => {
-                utils::parse_global_section(indices, &mut self.globals, section)
+                utils::parse_global_section(encoder, &mut self.globals, section)
             }
             Payload::ExportSection(section) => {
-                utils::parse_export_section(indices, &mut self.exports, section)
+                utils::parse_export_section(encoder, &mut self.exports, section)
             }
             Payload::StartSection { func, .. } => {
-                self.start = Some(StartSection { function_index: indices.function_index(func)? });
+                self.start = Some(StartSection { function_index: encoder.start(func)? });
                 Ok(())
             }
             Payload::ElementSection(section) => {
-                utils::parse_element_section(indices, &mut self.elements, section)
+                utils::parse_element_section(encoder, &mut self.elements, section)
             }
             Payload::DataCountSection { count, .. } => {
                 self.data_count = Some(DataCountSection { count });
                 Ok(())
             }
-            Payload::DataSection(section) => utils::parse_data_section(indices, &mut self.data, section),
+            Payload::DataSection(section) => utils::parse_data_section(encoder, &mut self.data, section),
             _ => Ok(()),
         }
     }
@@ -229,11 +279,12 @@ impl Sections {
             });
         }
         for global in &added.globals {
+            let initial = match global.ty {
+                wasmparser::ValType::I32 => ConstExpr::i32_const(global.initial),
+                ty => zero_value(ty),
+            };
             let val_type = encoded(global.ty);
-            self.globals.global(
-                GlobalType { val_type, mutable: true, shared: false },
-                &zero_value(global.ty),
-            );
+            self.globals.global(GlobalType { val_type, mutable: true, shared: false }, &initial);
         }
         let resume_table = module.tables.len() as u32;
         let count = added.resume.len() as u64;

@@ -147,7 +147,7 @@ pub(crate) fn read<'a>(
     body: &FunctionBody<'a>,
     params: &[ValType],
     results: &[ValType],
-    calls: &Calls<'_>,
+    calls: &Calls,
     function: u32,
 ) -> Result<Body<'a>, Error> {
     let mut binary = body.get_binary_reader();
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
     fn operator(
         &mut self,
         validator: &mut FuncValidator<ValidatorResources>,
-        calls: &Calls<'_>,
+        calls: &Calls,
         function: u32,
         operator: Operator<'a>,
         at: usize,
@@ -237,8 +237,9 @@ impl<'a> Reader<'a> {
                 Reach::Mistake => self.body.guards += 1,
                 Reach::Suspension { again } => {
                     self.body.suspending += 1;
-                    // A tail call needs nothing: who is called returns to our caller.
-                    if !is_tail_call(&operator) {
+                    // A tail call needs nothing: who is called returns to our caller. One that is made again does:
+                    // nobody else knows its arguments.
+                    if again || !is_tail_call(&operator) {
                         site = self.site(op, again, before, pops as usize)?;
                     }
                 }

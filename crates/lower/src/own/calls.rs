@@ -61,8 +61,7 @@ pub(crate) struct Step {
     pub(crate) indirect: bool,
 }
 
-pub(crate) struct Calls<'m> {
-    types: &'m [FuncType],
+pub(crate) struct Calls {
     /// For each type the first that is equal.
     canonical: Vec<u32>,
     /// For each function whether it may suspend.
@@ -94,9 +93,9 @@ struct Callees {
     indirect: Vec<u32>,
 }
 
-impl<'m> Calls<'m> {
+impl Calls {
     /// Finds what may suspend.
-    pub(crate) fn analyse(module: &'m Module<'_>, rules: &Rules) -> Result<Calls<'m>, Error> {
+    pub(crate) fn analyse(module: &Module<'_>, rules: &Rules) -> Result<Calls, Error> {
         let canonical = canonical(&module.types);
         let imports = module.function_imports.len();
         let count = imports + module.functions.len();
@@ -133,7 +132,6 @@ impl<'m> Calls<'m> {
         }
 
         let mut calls = Calls {
-            types: &module.types,
             canonical,
             suspends: vec![false; count],
             again: vec![false; count],
@@ -155,7 +153,7 @@ impl<'m> Calls<'m> {
             }
         }
         while let Some(callee) = pending.pop_front() {
-            let mut reached = |calls: &mut Calls<'_>, caller: u32, indirect: bool| {
+            let mut reached = |calls: &mut Calls, caller: u32, indirect: bool| {
                 let role = calls.roles[caller as usize];
                 if !calls.suspends[caller as usize] && matches!(role, Role::Plain | Role::Allowed) {
                     calls.suspends[caller as usize] = true;
@@ -226,9 +224,9 @@ impl<'m> Calls<'m> {
         }
     }
 
-    /// The first type that equals the one with this index.
-    pub(crate) fn ty(&self, index: u32) -> &FuncType {
-        &self.types[self.canonical[index as usize] as usize]
+    /// Whether a call through a table of a type may suspend, whoever makes it.
+    pub(crate) fn is_suspending_type(&self, index: u32) -> bool {
+        self.canonical.get(index as usize).is_some_and(|ty| self.indirect[*ty as usize])
     }
 }
 

@@ -52,6 +52,7 @@ use crate::error::{Error, ErrorKind};
 use crate::own::added::Added;
 use crate::own::body::{Body, NONE, Operand};
 use crate::own::calls::{Calls, Reach};
+use crate::own::Indices;
 use crate::own::frame::{self, Frames, Store};
 
 /// Which body to write.
@@ -73,9 +74,8 @@ const SPARSE: u32 = 3;
 
 /// What the emitter needs to know about the module around a function.
 pub(crate) struct Surroundings<'s> {
-    pub(crate) calls: &'s Calls<'s>,
-    /// Where each function is in the new module.
-    pub(crate) functions: &'s [u32],
+    pub(crate) calls: &'s Calls,
+    pub(crate) indices: &'s Indices,
     /// The function's index before.
     pub(crate) function: u32,
     /// Its place in the resume table.
@@ -910,6 +910,15 @@ impl Emitter<'_, '_> {
         let cold = self.depth(1);
         let flag = self.store.unwinding;
         self.sink().i32_const(site as i32 + 1).global_get(flag).br_if(cold).drop();
+        let op = self.body.sites[site as usize].op;
+        if is_tail_call(&self.body.ops[op as usize].operator) {
+            match self.kind {
+                Kind::Resume => self.return_(),
+                Kind::Normal | Kind::Single => {
+                    self.sink().return_();
+                }
+            }
+        }
     }
 
     /// The trap after a call that suspends though it must not.
@@ -943,16 +952,19 @@ impl Emitter<'_, '_> {
         let operator = &self.body.ops[op as usize].operator;
         match operator {
             Operator::Call { function_index } => {
-                let function = self.around.functions[*function_index as usize];
+                let function = self.around.indices.calls[*function_index as usize];
                 self.sink().call(function);
             }
             Operator::RefFunc { function_index } => {
-                let function = self.around.functions[*function_index as usize];
+                let function = self.around.indices.references[*function_index as usize];
                 self.sink().ref_func(function);
             }
             Operator::ReturnCall { function_index } => {
-                let function = self.around.functions[*function_index as usize];
-                if resume {
+                let function = self.around.indices.calls[*function_index as usize];
+                if self.body.ops[op as usize].site != NONE {
+                    // It is called again from a frame of this function, so it does not take its place.
+                    self.sink().call(function);
+                } else if resume {
                     // What is called returns here, and what it returned is on its way to the caller's frame.
                     self.sink().call(function);
                     self.return_();
@@ -1175,7 +1187,7 @@ fn is_tail_call(operator: &Operator<'_>) -> bool {
 }
 
 /// Pushes what a resumed call returned.
-fn take_result(sink: &mut InstructionSink<'_>, global: u32, ty: ValType) {
+pub(crate) fn take_result(sink: &mut InstructionSink<'_>, global: u32, ty: ValType) {
     sink.global_get(global);
     if let ValType::Ref(_) = ty {
         // What nobody needs any more must not be held.

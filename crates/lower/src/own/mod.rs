@@ -30,6 +30,7 @@
 
 mod added;
 mod assemble;
+pub(crate) mod asyncify;
 mod body;
 mod calls;
 mod code;
@@ -49,7 +50,6 @@ use crate::own::body::Body;
 use crate::own::calls::{Calls, Reach, Root, Rules, Step};
 use crate::own::code::{Kind, Layout, Surroundings, finish_function, zero};
 use crate::own::frame::Frames;
-use crate::own::windlass::{Seam, Shell};
 use crate::{Form, FunctionReport, Hop, Optimize, Options};
 
 /// A body that stands for an interpreter's loop has a `br_table` with at least so many targets in a loop.
@@ -62,26 +62,80 @@ pub(crate) struct Transformed {
     pub(crate) dropped_debug_info: bool,
 }
 
+/// Who unwinds and resumes.
+pub(crate) enum Seam {
+    Windlass(windlass::Seam),
+    Asyncify,
+}
+
+enum Shell {
+    Windlass(windlass::Shell),
+    Asyncify(Box<asyncify::Shell>),
+}
+
+/// Where the functions of the module are in the new one.
+pub(crate) struct Indices {
+    /// Themselves.
+    pub(crate) places: Vec<u32>,
+    /// What code calls in their place.
+    pub(crate) calls: Vec<u32>,
+    /// What a reference to them refers to.
+    pub(crate) references: Vec<u32>,
+    /// The module whose imports are gone.
+    pub(crate) removed: Option<&'static str>,
+}
+
 /// Makes the functions of a module suspendable.
 pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Transformed, Error> {
-    let module = Module::index(wasm)?;
     let bodies = validators(wasm)?;
+    let module = Module::index(wasm)?;
     let imports = module.function_imports.len() as u32;
     let count = imports + module.functions.len() as u32;
-    let functions: Vec<u32> = (0..count).collect();
-    let mut added = Added::new(&module, count);
-    let shell = Shell::new(seam, &mut added);
+    let is_asyncify = matches!(seam, Seam::Asyncify);
+    let removed = module.function_imports.iter().filter(|import| is_asyncify && import.module == asyncify::MODULE);
+    let mut added = Added::new(&module, count - removed.count() as u32);
+    let (mut shell, indices, roots, barriers) = match seam {
+        Seam::Windlass(seam) => {
+            let shell = windlass::Shell::new(seam, &mut added);
+            let same: Vec<u32> = (0..count).collect();
+            let indices =
+                Indices { places: same.clone(), calls: same.clone(), references: same, removed: None };
+            let roots = shell.roots().into_iter().map(|function| Root { function, again: false }).collect();
+            let barriers = shell.barriers();
+            (Shell::Windlass(shell), indices, roots, barriers)
+        }
+        Seam::Asyncify => {
+            let shell = asyncify::Shell::new(&module, options, &mut added)?;
+            let (indices, roots, barriers) = (shell.indices(&module), shell.roots(), shell.barriers());
+            (Shell::Asyncify(Box::new(shell)), indices, roots, barriers)
+        }
+    };
+    let denied = match options.only.is_empty() {
+        true => module.matching("--deny", &options.deny)?,
+        false => {
+            let only = module.matching("--only", &options.only)?;
+            (imports..count).filter(|function| !only.contains(function)).collect()
+        }
+    };
+    let allowed = if options.only.is_empty() { &options.allow } else { &options.only };
     let rules = Rules {
-        roots: shell.roots().into_iter().map(|function| Root { function, again: false }).collect(),
-        barriers: shell.barriers(),
-        allowed: module.matching("--allow", &options.allow)?,
-        denied: module.matching("--deny", &options.deny)?,
+        roots,
+        barriers,
+        allowed: module.matching("--allow", allowed)?,
+        denied,
         ignore_indirect: options.ignore_indirect,
-        strangers: false,
+        strangers: is_asyncify && module.tables_are_shared(),
     };
     let calls = Calls::analyse(&module, &rules)?;
+    if is_asyncify {
+        asyncify::check_start(&module, &calls)?;
+    }
     let resume_table = module.tables.len() as u32;
-    let mut frames = Frames::new(shell.store(), resume_table + 1);
+    let store = match &shell {
+        Shell::Windlass(shell) => shell.store(),
+        Shell::Asyncify(shell) => shell.store(),
+    };
+    let mut frames = Frames::new(store, resume_table + 1);
 
     let mut lowered = Vec::with_capacity(bodies.len());
     let mut reports = Vec::with_capacity(bodies.len());
@@ -94,21 +148,30 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         let made = if calls.suspends(function) && !is_root {
             let ty = module.function_type(function).ok_or_else(|| internal("a function without a type"))?;
             let (params, results) = (ty.params(), ty.results());
-            let body = body::read(wasm, &mut validator, body, params, results, &calls, function)?;
-            refuse(&module, function, &body)?;
+            let read = body::read(wasm, &mut validator, body, params, results, &calls, function)?;
+            refuse(&module, function, &read)?;
             let around =
-                Surroundings { calls: &calls, functions: &functions, function, id: added.resume.len() as u32 };
-            match body.sites.is_empty() {
-                false => function_bodies(&module, &body, &around, options.optimize, &mut frames, &mut added)?,
+                Surroundings { calls: &calls, indices: &indices, function, id: added.resume.len() as u32 };
+            match read.sites.is_empty() {
+                false => function_bodies(&module, &read, &around, options.optimize, &mut frames, &mut added)?,
                 // Every call that may suspend is in tail position: there is nothing to come back to.
                 true => {
-                    let made = untouched(wasm, &module.bodies[position], &calls, function, &functions, &frames)?;
-                    Made { sites: body.suspending, ..made }
+                    let made = untouched(wasm, body, &calls, function, &indices, &frames)?;
+                    Made { sites: read.suspending, ..made }
                 }
             }
         } else {
             validator.validate(body)?;
-            untouched(wasm, body, &calls, function, &functions, &frames)?
+            let bottom = match &mut shell {
+                Shell::Asyncify(shell) => {
+                    shell.bottom(&module, function, body, &calls, &indices, &mut added)?
+                }
+                Shell::Windlass(_) => None,
+            };
+            match bottom {
+                Some(code) => Made { form: Form::Untouched, code, more: 0, sites: 0 },
+                None => untouched(wasm, body, &calls, function, &indices, &frames)?,
+            }
         };
         allocations = validator.into_allocations();
         reports.push(FunctionReport {
@@ -122,12 +185,24 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         });
         lowered.push(made.code);
     }
-    for (function, body) in shell.define(&mut frames, &mut added, resume_table) {
-        if let Some(place) = function.checked_sub(imports) {
-            lowered[place as usize] = body;
+    let mut exports = assemble::Exports::default();
+    match &mut shell {
+        Shell::Windlass(shell) => {
+            for (function, body) in shell.define(&mut frames, &mut added, resume_table) {
+                if let Some(place) = function.checked_sub(imports) {
+                    lowered[place as usize] = body;
+                }
+            }
+        }
+        Shell::Asyncify(shell) => {
+            for function in asyncify::exported(&module, &calls) {
+                exports.replaced.insert(function, shell.wrapper(&module, function, &mut added)?);
+            }
+            exports.more = shell.exports();
+            shell.define(&module, &indices, &mut frames, &mut added, resume_table)?;
         }
     }
-    let assembled = assemble::assemble(&module, &functions, &lowered, &added, &frames, options)?;
+    let assembled = assemble::assemble(&module, &indices, &exports, &lowered, &added, &frames, options)?;
     Ok(Transformed { wasm: assembled.wasm, functions: reports, dropped_debug_info: assembled.dropped_debug_info })
 }
 
@@ -206,7 +281,7 @@ fn enter_single(
     for ty in &body.locals[..body.params] {
         zero(&mut sink, *ty);
     }
-    sink.call(around.functions[around.function as usize]);
+    sink.call(around.indices.places[around.function as usize]);
     for global in results.iter().rev() {
         sink.global_set(*global);
     }
@@ -218,9 +293,9 @@ fn enter_single(
 fn untouched(
     wasm: &[u8],
     body: &wasmparser::FunctionBody<'_>,
-    calls: &Calls<'_>,
+    calls: &Calls,
     function: u32,
-    functions: &[u32],
+    indices: &Indices,
     frames: &Frames,
 ) -> Result<Made, Error> {
     let Range { start, end } = body.range();
@@ -232,17 +307,17 @@ fn untouched(
         let (operator, at) = operators.read_with_offset()?;
         let after = operators.original_position();
         let moved = match operator {
-            Operator::Call { function_index } => Some((function_index, 0x10)),
-            Operator::ReturnCall { function_index } => Some((function_index, 0x12)),
-            Operator::RefFunc { function_index } => Some((function_index, 0xd2)),
+            Operator::Call { function_index } => Some((function_index, 0x10, &indices.calls)),
+            Operator::ReturnCall { function_index } => Some((function_index, 0x12, &indices.calls)),
+            Operator::RefFunc { function_index } => Some((function_index, 0xd2, &indices.references)),
             _ => None,
         };
-        if let Some((callee, opcode)) = moved
-            && functions[callee as usize] != callee
+        if let Some((callee, opcode, indices)) = moved
+            && indices[callee as usize] != callee
         {
             code.extend_from_slice(&wasm[copied..at]);
             code.push(opcode);
-            wasm_encoder::Encode::encode(&functions[callee as usize], &mut code);
+            wasm_encoder::Encode::encode(&indices[callee as usize], &mut code);
             copied = after;
         }
         let is_call = matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
@@ -271,7 +346,7 @@ fn refuse(module: &Module<'_>, function: u32, body: &Body<'_>) -> Result<(), Err
     .with_help("build the guest with panic=abort and without exception handling, or deny the function"))
 }
 
-fn why(module: &Module<'_>, calls: &Calls<'_>, function: u32) -> Vec<Hop> {
+fn why(module: &Module<'_>, calls: &Calls, function: u32) -> Vec<Hop> {
     let hop = |step: Step| Hop { callee: module.function_name(step.callee), indirect: step.indirect };
     calls.chain(function).into_iter().map(hop).collect()
 }

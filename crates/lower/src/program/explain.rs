@@ -10,6 +10,7 @@ use windlass_lower::{Form, FunctionReport, Options, matches_pattern};
 
 use crate::program::failure::Failure;
 use crate::program::functions::Functions;
+use crate::program::output;
 use crate::program::selection::Selection;
 
 /// What the first argument is.
@@ -48,9 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     let chosen = choose(&functions, &arguments.function, &arguments.input)?;
     let known = Functions::read(&wasm);
-    for function in chosen {
-        print!("{}", explanation(function, &known));
-    }
+    let text: String = chosen.into_iter().map(|function| explanation(function, &known)).collect();
+    output::print(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,7 +92,10 @@ fn nearest(functions: &[FunctionReport], wanted: &str) -> Vec<String> {
         .iter()
         .map(|function| {
             let name = function.name.to_lowercase();
-            (!name.contains(&lower), edits(&lower, &name), function.name.as_str())
+            // A mangled name is long, but one of the words in it may be near.
+            let words = name.split(|character: char| !character.is_alphabetic());
+            let edits = words.chain([name.as_str()]).map(|word| edits(&lower, word)).min().unwrap_or(0);
+            (!name.contains(&lower), edits, function.name.as_str())
         })
         .collect();
     ranked.sort_unstable();

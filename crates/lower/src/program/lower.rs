@@ -8,7 +8,7 @@ use clap::Parser;
 use windlass_lower::{Abi, Engine, Optimize, Options};
 
 use crate::program::failure::Failure;
-use crate::program::output::Output;
+use crate::program::output::{self, Output};
 use crate::program::progress::Progress;
 use crate::program::report;
 use crate::program::selection::Selection;
@@ -146,6 +146,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     for note in &lowered.report.notes {
         eprintln!("note: {note}");
     }
-    println!("{}: {}", arguments.output.display(), lowered.report);
+    output::print(format!("{}: {}\n", arguments.output.display(), lowered.report).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

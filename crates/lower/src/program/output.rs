@@ -1,7 +1,8 @@
-//! A file that is written whole or not at all.
+//! Where results go: files, and standard output.
 //!
-//! What is to be in it is first written beside it. Only [`keep`](Output::keep) moves it to its place, so an error on
-//! the way leaves what was there before, also where input and output are one file.
+//! A file is written whole or not at all: what is to be in it is first written beside it. Only
+//! [`keep`](Output::keep) moves it to its place, so an error on the way leaves what was there before, also where input
+//! and output are one file.
 
 use std::fs;
 use std::io::{self, Write};
@@ -42,6 +43,17 @@ impl Output {
                 .and_then(|mut file| file.write_all(&bytes)),
         };
         kept.map_err(|error| Failure::file("write", &self.path, &error))
+    }
+}
+
+/// Writes to standard output. That its reader has gone is no failure: it has seen enough.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

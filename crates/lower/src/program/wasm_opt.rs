@@ -17,7 +17,7 @@ mod settings;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
@@ -27,7 +27,7 @@ use windlass_lower::{Abi, Error, Optimize, Options, WasmOpt};
 use crate::program::explain;
 use crate::program::failure::Failure;
 use crate::program::functions::Functions;
-use crate::program::output::Output;
+use crate::program::output::{self, Output};
 use crate::program::progress::Progress;
 use crate::program::wasm_opt::line::Line;
 use crate::program::wasm_opt::settings::Settings;
@@ -68,17 +68,18 @@ is.
   -O, -Os, -Oz                                also: lower for size
   -g                                          keep the name section
 
-A LIST has names with `,` between them, where `*` stands for any text, or is `@` and a file with one a line.";
+A LIST has names with `,` between them, where `*` stands for any text, or is `@` and a file with one a line.
+";
 
 /// Does what the line asks for.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
     let has = |option: &str| arguments.iter().any(|argument| argument == option);
     if has("--version") {
-        println!("{}", version());
+        output::print(version().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     if has("--help") || has("-h") {
-        println!("{HELP}");
+        output::print(HELP.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     if WasmOpt::is_asking() {
@@ -102,7 +103,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
 fn version() -> String {
     let installed = if WasmOpt::is_asking() { None } else { WasmOpt::installed(None).ok() };
     let number = installed.as_ref().map_or(VERSION, WasmOpt::version);
-    format!("wasm-opt version {number} (windlass-lower {})", env!("CARGO_PKG_VERSION"))
+    format!("wasm-opt version {number} (windlass-lower {})\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// Leaves a line that does not lower to the installed program.
@@ -197,9 +198,9 @@ fn lower(line: &Line) -> Result<(), Failure> {
     }
     if settings.verbose {
         let known = Functions::read(&wasm);
-        for function in lowered.report.functions.iter().filter(|function| !function.why.is_empty()) {
-            print!("{}", explain::explanation(function, &known));
-        }
+        let reasons = lowered.report.functions.iter().filter(|function| !function.why.is_empty());
+        let text: String = reasons.map(|function| explain::explanation(function, &known)).collect();
+        output::print(text.as_bytes())?;
     }
     Ok(())
 }
@@ -303,9 +304,7 @@ fn read(input: Option<&Path>) -> Result<Vec<u8>, Failure> {
 
 fn write(line: &Line, wasm: &[u8]) -> Result<(), Failure> {
     match line.output.as_deref() {
-        Some(path) if path == Path::new("-") => io::stdout()
-            .write_all(wasm)
-            .map_err(|error| Failure::new(format!("cannot write to standard output: {error}"))),
+        Some(path) if path == Path::new("-") => output::print(wasm),
         Some(path) => Output::write(path, wasm)?.keep(),
         None => {
             if !line.quiet {

@@ -1,0 +1,106 @@
+//! What lowers a module: the library, or a program.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What lowers a module.
+#[derive(Clone, Debug)]
+pub enum Via {
+    /// A program. In its arguments, `{in}` and `{out}` stand for files, `{imports}` for the imports that suspend,
+    /// `module.name` with commas between.
+    Binary(PathBuf, Vec<OsString>),
+    /// The library, with these options; the imports that suspend are added.
+    Library(Box<windlass_lower::Options>),
+}
+
+impl Via {
+    /// The asyncify pass of a `wasm-opt`.
+    pub fn wasm_opt(path: &Path, level: &str) -> Via {
+        let mut args: Vec<OsString> =
+            ["{in}", "-o", "{out}", "--asyncify", "--pass-arg=asyncify-imports@{imports}", level]
+                .map(OsString::from)
+                .into();
+        for feature in [
+            "mutable-globals",
+            "nontrapping-float-to-int",
+            "sign-ext",
+            "simd",
+            "bulk-memory",
+            "multivalue",
+            "reference-types",
+            "tail-call",
+        ] {
+            args.push(format!("--enable-{feature}").into());
+        }
+        Via::Binary(path.to_owned(), args)
+    }
+
+    /// The program `windlass-lower`.
+    pub fn windlass_lower(path: &Path, engine: &str, optimize: &str, stable: bool) -> Via {
+        let mut args: Vec<OsString> =
+            ["{in}", "-o", "{out}", "--abi", "asyncify", "--via", engine].map(OsString::from).into();
+        args.extend(["--optimize", optimize, "--suspending-imports", "{imports}"].map(OsString::from));
+        if stable {
+            args.push("--stable-buffer".into());
+        }
+        Via::Binary(path.to_owned(), args)
+    }
+
+    /// The library.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such engine or aim.
+    pub fn library(engine: &str, optimize: &str, stable: bool) -> Result<Via, String> {
+        let mut options = windlass_lower::Options::default();
+        options.abi = windlass_lower::Abi::Asyncify;
+        options.via = engine.parse()?;
+        options.optimize = optimize.parse()?;
+        options.stable_buffer = stable;
+        Ok(Via::Library(Box::new(options)))
+    }
+
+    /// Lowers a module, all of whose suspending imports are named.
+    ///
+    /// # Errors
+    ///
+    /// If that does not work: the text says why.
+    pub fn lower(&self, wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, String> {
+        match self {
+            Via::Binary(path, args) => binary(path, args, wasm, suspending),
+            Via::Library(options) => {
+                let mut options = options.clone();
+                options.suspending_imports = suspending.to_vec();
+                let lowered = windlass_lower::lower(wasm, &options);
+                lowered.map(|lowered| lowered.wasm).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+fn binary(path: &Path, args: &[OsString], wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, String> {
+    let say = |what: &str, error: std::io::Error| format!("{what}: {error}");
+    let directory = tempfile::tempdir().map_err(|error| say("a temporary directory", error))?;
+    let (input, output) = (directory.path().join("base.wasm"), directory.path().join("lowered.wasm"));
+    fs::write(&input, wasm).map_err(|error| say("writing the module", error))?;
+    let imports = suspending.join(",");
+    let mut command = Command::new(path);
+    for arg in args {
+        match arg.to_str() {
+            Some("{in}") => command.arg(&input),
+            Some("{out}") => command.arg(&output),
+            Some(text) => command.arg(text.replace("{imports}", &imports)),
+            None => command.arg(arg),
+        };
+    }
+    let result = command.stdin(Stdio::null()).output();
+    let result = result.map_err(|error| say(&path.display().to_string(), error))?;
+    if !result.status.success() {
+        let text = String::from_utf8_lossy(&result.stderr);
+        let text = text.lines().take(4).collect::<Vec<_>>().join(" / ");
+        return Err(format!("{}: {}: {text}", path.display(), result.status));
+    }
+    fs::read(&output).map_err(|error| say("reading the lowered module", error))
+}

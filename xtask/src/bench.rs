@@ -1,0 +1,136 @@
+//! `bench`: builds and runs the programs below `benches/`. What they compare with comes from npm, into the target
+//! directory.
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::io::stderr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_windlass::error::{Error, Result};
+use cargo_windlass::process::{self, which};
+
+use crate::guest::REACTOR;
+use crate::setup;
+use crate::workspace::Workspace;
+
+struct Bench {
+    name: &'static str,
+    does: &'static str,
+    run: fn(&Workspace, &[String]) -> Result<()>,
+}
+
+const BENCHES: &[Bench] = &[Bench {
+    name: "lower",
+    does: "the lowering engine beside Binaryen's, on Node and wasmtime \
+           [--quick] [--json FILE] [--only PATTERN] [--gate]",
+    run: lower,
+}];
+
+/// What `bench lower` takes from npm, by major version: a newer Node than most systems have, Binaryen, and two big
+/// modules.
+const PACKAGES: &[(&str, &str)] = &[
+    ("node", "26"),
+    ("binaryen", "132"),
+    ("@jitl/quickjs-wasmfile-release-sync", "0.32.0"),
+    ("@sqlite.org/sqlite-wasm", "3.41.2+build.1"),
+];
+
+pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
+    let Some((name, rest)) = args.split_first() else {
+        for Bench { name, does, .. } in BENCHES {
+            println!("{name:<6} {does}");
+        }
+        return Ok(());
+    };
+    let bench = BENCHES.iter().find(|bench| bench.name == name).ok_or_else(|| {
+        Error::new(format!("no bench `{name}`; the benches are shown by\n  cargo xtask bench"))
+    })?;
+    (bench.run)(workspace, rest)
+}
+
+fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
+    check_lower_arguments(args)?;
+    let gate = args.iter().any(|arg| arg == "--gate");
+    let dir = workspace.target().join("bench/lower");
+    let out = dir.join("out");
+    create_dir(&out)?;
+    let packages = packages(workspace, &dir.join("npm"))?;
+
+    // One by one: together they would share features, and another wasmtime be built.
+    build(workspace, "windlass-lower", &[])?;
+    let native = ARCH == "x86_64" && cfg!(unix);
+    build(workspace, "bench-lower", if native { &["--features", "stack-switching"] } else { &[] })?;
+
+    let release = workspace.target().join("release");
+    let mut bench = workspace.program(release.join("bench-lower"));
+    bench.arg("--lower").arg(release.join("windlass-lower"));
+    bench.arg("--wasm-opt").arg(packages.join("binaryen/bin/wasm-opt"));
+    bench.arg("--packages").arg(&packages).arg("--out").arg(&out);
+    if !gate {
+        bench.arg("--node").arg(new_node(&packages)?);
+        bench.arg("--node").arg(setup::node()?);
+        if let Some(second) = which("wasm-opt") {
+            bench.arg("--second-wasm-opt").arg(second);
+        }
+        let toolchain = setup::toolchain(REACTOR.target)?;
+        bench.arg("--reactor").arg(REACTOR.build_unlowered(workspace, &toolchain)?);
+    }
+    process::run(bench.args(args))
+}
+
+fn build(workspace: &Workspace, package: &str, args: &[&str]) -> Result<()> {
+    let mut build = workspace.cargo("build");
+    build.args(["--release", "--quiet", "--package", package]).args(args);
+    process::run(build.stdout(stderr()))
+}
+
+/// What is typed; the program takes more.
+fn check_lower_arguments(args: &[String]) -> Result<()> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" | "--gate" => {}
+            "--json" | "--only" => {
+                args.next().ok_or_else(|| Error::new(format!("`{arg}` needs a value")))?;
+            }
+            _ => return Err(Error::new(format!("unexpected argument `{arg}`"))),
+        }
+    }
+    Ok(())
+}
+
+/// The directory with the packages, which are installed unless they are there.
+fn packages(workspace: &Workspace, prefix: &Path) -> Result<PathBuf> {
+    let modules = prefix.join("node_modules");
+    let wanted: Vec<String> = PACKAGES.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+    let marker = prefix.join("installed");
+    let list = wanted.join("\n");
+    if fs::read_to_string(&marker).is_ok_and(|found| found == list) {
+        return Ok(modules);
+    }
+    which("npm").ok_or_else(|| {
+        Error::new("`npm` is missing; install it with Node: `apt-get install npm` or `brew install node`")
+    })?;
+    eprintln!("bench: npm installs into {}: {}", prefix.display(), wanted.join(", "));
+    create_dir(prefix)?;
+    let mut npm = workspace.program("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--prefix"]).arg(prefix).args(&wanted);
+    process::run(npm.stdout(stderr()))?;
+    fs::write(&marker, list)
+        .map_err(|error| Error::new(format!("cannot write {}: {error}", marker.display())))?;
+    Ok(modules)
+}
+
+/// The program in the package `node`.
+fn new_node(packages: &Path) -> Result<PathBuf> {
+    let found = packages.join("node/bin/node");
+    if process::ask(Command::new(&found).arg("--version")).is_some() {
+        return Ok(found);
+    }
+    Err(Error::new(format!("npm installed no `node` that runs: {}", found.display())))
+}
+
+fn create_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|error| Error::new(format!("cannot create {}: {error}", dir.display())))
+}
