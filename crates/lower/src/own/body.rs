@@ -180,7 +180,7 @@ pub(crate) fn read<'a>(
         tries: 0,
         handlers: 0,
     };
-    reader.open_block(NONE, FrameKind::Block, Vec::new(), 0);
+    reader.open_block(NONE, FrameKind::Block, Vec::new(), 0, true);
     while !operators.eof() {
         let (operator, at) = operators.read_with_offset()?;
         reader.operator(validator, calls, function, operator, at)?;
@@ -197,6 +197,8 @@ struct Open {
     block: u32,
     /// An exception out of it is caught here: it is the body of a `try`, not one of its handlers.
     catches: bool,
+    /// Control cannot reach it.
+    dead: bool,
     /// One of its handlers is being read.
     handles: bool,
     is_loop: bool,
@@ -226,7 +228,7 @@ impl<'a> Reader<'a> {
         at: usize,
     ) -> Result<(), Error> {
         let op = self.body.ops.len() as u32;
-        let live = validator.get_control_frame(0).is_some_and(|frame| !frame.unreachable);
+        let live = self.is_live(validator);
         let (pops, _) = operator.operator_arity(validator).ok_or_else(|| arity(at))?;
         let before = validator.operand_stack_height() as usize;
 
@@ -262,7 +264,7 @@ impl<'a> Reader<'a> {
                     }
                     false => Vec::new(),
                 };
-                block = self.open_block(op, kind(&operator), params, height as u32);
+                block = self.open_block(op, kind(&operator), params, height as u32, live);
                 if live {
                     self.own(block, before)?;
                 }
@@ -299,7 +301,7 @@ impl<'a> Reader<'a> {
 
         validator.op(at, &operator)?;
         let after = validator.operand_stack_height() as usize;
-        let goes_on = validator.get_control_frame(0).is_some_and(|frame| !frame.unreachable);
+        let goes_on = self.is_live(validator);
         self.body.ops.push(Op { operator, at, live, block, site });
         if goes_on {
             // What remains of the old operands, then the new ones.
@@ -333,7 +335,21 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn open_block(&mut self, start: u32, kind: FrameKind, params: Vec<ValType>, height: u32) -> u32 {
+    /// Whether control can reach the next operator. The validator starts afresh in a block, even in one that control
+    /// cannot reach.
+    fn is_live(&self, validator: &FuncValidator<ValidatorResources>) -> bool {
+        validator.get_control_frame(0).is_some_and(|frame| !frame.unreachable)
+            && self.open.last().is_some_and(|open| !open.dead)
+    }
+
+    fn open_block(
+        &mut self,
+        start: u32,
+        kind: FrameKind,
+        params: Vec<ValType>,
+        height: u32,
+        live: bool,
+    ) -> u32 {
         let block = self.body.blocks.len() as u32;
         let sites = self.body.sites.len() as u32;
         let catches = matches!(kind, FrameKind::LegacyTry | FrameKind::TryTable);
@@ -349,7 +365,7 @@ impl<'a> Reader<'a> {
             sites: sites..sites,
             own: 0..0,
         });
-        self.open.push(Open { block, catches, handles: false, is_loop });
+        self.open.push(Open { block, catches, dead: !live, handles: false, is_loop });
         self.loops += u32::from(is_loop);
         self.tries += u32::from(catches);
         block
