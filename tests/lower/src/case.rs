@@ -184,14 +184,15 @@ impl Case {
             }
         }
         let mut rng = Rng::new(seed, "calls");
-        let count = rng.between(2, 4).min(exports.len() * 2);
+        let reserved = matches!(buffers, Buffers::Reserved { .. });
+        // Those that are not generated for it do little in a call.
+        let count = if reserved { rng.between(2, 4) } else { rng.between(8, 12) };
         let mut calls = Vec::new();
-        for _ in 0..count {
+        for _ in 0..count.min(exports.len() * 2) {
             let export = exports.get(rng.below(exports.len()))?;
             let args = export.params.iter().map(|ty| Value::random(*ty, &mut rng)).collect();
             calls.push(Call { export: export.name.clone(), args });
         }
-        let reserved = matches!(buffers, Buffers::Reserved { .. });
         (!calls.is_empty()).then_some(Case {
             seed,
             wasm,

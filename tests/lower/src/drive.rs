@@ -130,7 +130,8 @@ fn call_lowered(
         let text = text.clone();
         let state = state(machine)?;
         if state != 0 || host.get().is_suspended() {
-            return Err(Stop::Fault(format!("{text} in state {state}")));
+            let name = host.get().suspended_by().unwrap_or("nothing").to_owned();
+            return Err(Stop::Fault(format!("{text} in state {state}, suspended by {name}")));
         }
     }
     let values = result?;

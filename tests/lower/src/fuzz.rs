@@ -20,7 +20,7 @@ use crate::generate::{Shape, generate};
 use crate::node;
 use crate::rng::Rng;
 use crate::smith;
-use crate::via::Via;
+use crate::via::{NotLowered, Via};
 
 /// How many cases Node gets at once.
 const BATCH: u64 = 40;
@@ -91,7 +91,7 @@ impl Settings {
     /// # Errors
     ///
     /// If it is refused.
-    pub fn lower(&self, case: &Case) -> Result<Option<Vec<u8>>, String> {
+    pub fn lower(&self, case: &Case) -> Result<Option<Vec<u8>>, NotLowered> {
         self.via.as_ref().map(|via| via.lower(&case.wasm, &case.suspending)).transpose()
     }
 
@@ -110,7 +110,11 @@ impl Settings {
 
     /// Whether the case of a seed, lowered anew, differs, and how.
     pub fn difference(&self, case: &Case) -> Option<String> {
-        let lowered = self.lower(case).ok()?;
+        let lowered = match self.lower(case) {
+            Ok(lowered) => lowered,
+            Err(NotLowered::Refused(_)) => return None,
+            Err(broken) => return Some(broken.to_string()),
+        };
         if self.engine == Engine::Node {
             let directory = tempfile::tempdir().ok()?;
             node::write(&directory.path().join("0"), case, &lowered?, self.stable).ok()?;
@@ -243,7 +247,10 @@ fn batch(settings: &Settings, extent: &Extent, total: &Mutex<Total>, seeds: &[u6
         };
         match settings.lower(&case) {
             Ok(lowered) => cases.push((case, lowered)),
-            Err(reason) => {
+            Err(broken @ NotLowered::Broken(_)) => {
+                differs(settings, extent, total, &case, None, broken.to_string())?;
+            }
+            Err(NotLowered::Refused(reason)) => {
                 let reason: String =
                     reason.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).take(160).collect();
                 lock(total).refused.entry(reason).or_insert((0, *seed)).0 += 1;
@@ -257,12 +264,24 @@ fn batch(settings: &Settings, extent: &Extent, total: &Mutex<Total>, seeds: &[u6
     for ((case, lowered), verdict) in cases.iter().zip(verdicts) {
         lock(total).add(&verdict);
         if let Some(difference) = verdict.difference {
-            let directory = extent.output.join(case.seed.to_string());
-            keep(&directory, case, lowered.as_deref(), settings, &difference)
-                .map_err(|error| format!("{}: {error}", directory.display()))?;
-            lock(total).differences.push((case.seed, difference));
+            differs(settings, extent, total, case, lowered.as_deref(), difference)?;
         }
     }
+    Ok(())
+}
+
+fn differs(
+    settings: &Settings,
+    extent: &Extent,
+    total: &Mutex<Total>,
+    case: &Case,
+    lowered: Option<&[u8]>,
+    difference: String,
+) -> Result<(), String> {
+    let directory = extent.output.join(case.seed.to_string());
+    keep(&directory, case, lowered, settings, &difference)
+        .map_err(|error| format!("{}: {error}", directory.display()))?;
+    lock(total).differences.push((case.seed, difference));
     Ok(())
 }
 

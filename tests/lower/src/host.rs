@@ -117,11 +117,9 @@ impl Host {
         self.pending.get(self.active).is_some_and(Option::is_some)
     }
 
-    /// Forgets that the active context was suspended.
-    pub fn abandon(&mut self) {
-        if let Some(pending) = self.pending.get_mut(self.active) {
-            *pending = None;
-        }
+    /// The import that suspended the active context.
+    pub fn suspended_by(&self) -> Option<&str> {
+        self.pending.get(self.active)?.as_ref().map(|pending| pending.name.as_str())
     }
 
     /// Where the active context is kept.

@@ -143,7 +143,7 @@ fn run(args: &Args) -> Result<bool, String> {
         && let Some(small) = shrink(&settings, *seed)
     {
         let directory = args.output.join(format!("{seed}-small"));
-        let lowered = settings.lower(&small.case)?;
+        let lowered = settings.lower(&small.case).ok().flatten();
         keep(&directory, &small.case, lowered.as_deref(), &settings, &small.difference)
             .map_err(|error| format!("{}: {error}", directory.display()))?;
         println!(

@@ -2,8 +2,11 @@
 //! short.
 
 use arbitrary::Unstructured;
-use wasm_encoder::{EntityType, ImportSection, Module, TypeSection, ValType};
+use wasm_encoder::{
+    EntityType, ImportSection, MemorySection, MemoryType, Module, RawSection, TypeSection, ValType,
+};
 use wasm_smith::Config;
+use wasmparser::{Parser, Payload};
 
 use crate::generate::Features;
 use crate::rng::Rng;
@@ -19,7 +22,33 @@ pub fn generate(seed: u64, features: Features) -> Option<Vec<u8>> {
     let config = config(&mut rng, features);
     let mut module = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?;
     module.ensure_termination(FUEL).ok()?;
-    Some(module.to_bytes())
+    with_room(&module.to_bytes())
+}
+
+/// The module with a first memory that is never empty: without room nothing can be suspended.
+fn with_room(wasm: &[u8]) -> Option<Vec<u8>> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.ok()?;
+        if let Payload::MemorySection(section) = &payload {
+            let mut memories = MemorySection::new();
+            for memory in section.clone() {
+                let memory = memory.ok()?;
+                let minimum = memory.initial.max(1);
+                memories.memory(MemoryType {
+                    minimum,
+                    maximum: memory.maximum.map(|maximum| maximum.max(minimum)),
+                    memory64: memory.memory64,
+                    shared: memory.shared,
+                    page_size_log2: memory.page_size_log2,
+                });
+            }
+            module.section(&memories);
+        } else if let Some((id, range)) = payload.as_section() {
+            module.section(&RawSection { id, data: &wasm[range] });
+        }
+    }
+    Some(module.finish())
 }
 
 fn config(rng: &mut Rng, features: Features) -> Config {
@@ -45,7 +74,8 @@ fn config(rng: &mut Rng, features: Features) -> Config {
         multi_value_enabled: features.multi_value,
         reference_types_enabled: features.references,
         bulk_memory_enabled: features.references,
-        simd_enabled: features.v128,
+        // There are so many vector instructions that few calls are left among them.
+        simd_enabled: features.v128 && rng.percent(20),
         tail_call_enabled: features.tail_calls,
         exceptions_enabled: features.exceptions,
         extended_const_enabled: false,

@@ -1,9 +1,34 @@
 //! What lowers a module: the library, or a program.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use windlass_lower::ErrorKind;
+
+/// Why there is no lowered module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotLowered {
+    /// It was refused, with a reason.
+    Refused(String),
+    /// The library panicked, or made a module that is not valid: it must not, whatever the module is.
+    Broken(String),
+}
+
+impl fmt::Display for NotLowered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotLowered::Refused(reason) => write!(f, "{reason}"),
+            NotLowered::Broken(text) => write!(f, "not lowered: {text}"),
+        }
+    }
+}
+
+impl Error for NotLowered {}
 
 /// What lowers a module.
 #[derive(Clone, Debug)]
@@ -67,14 +92,27 @@ impl Via {
     /// # Errors
     ///
     /// If that does not work: the text says why.
-    pub fn lower(&self, wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, String> {
+    pub fn lower(&self, wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, NotLowered> {
         match self {
-            Via::Binary(path, args) => binary(path, args, wasm, suspending),
+            Via::Binary(path, args) => binary(path, args, wasm, suspending).map_err(NotLowered::Refused),
             Via::Library(options) => {
                 let mut options = options.clone();
                 options.suspending_imports = suspending.to_vec();
-                let lowered = windlass_lower::lower(wasm, &options);
-                lowered.map(|lowered| lowered.wasm).map_err(|error| error.to_string())
+                // It keeps nothing from one module to the next.
+                let lower = AssertUnwindSafe(|| windlass_lower::lower(wasm, &options));
+                match catch_unwind(lower) {
+                    Ok(Ok(lowered)) => Ok(lowered.wasm),
+                    Ok(Err(error)) if error.kind() == ErrorKind::Internal => {
+                        Err(NotLowered::Broken(error.to_string()))
+                    }
+                    Ok(Err(error)) => Err(NotLowered::Refused(error.to_string())),
+                    Err(payload) => {
+                        let text = payload.downcast_ref::<String>().cloned();
+                        let text =
+                            text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                        Err(NotLowered::Broken(format!("panicked: {}", text.unwrap_or_default())))
+                    }
+                }
             }
         }
     }

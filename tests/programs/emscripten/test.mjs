@@ -54,8 +54,9 @@ function build(way, own, [program, ...flags]) {
   const output = `${folder}/${program}${flags.join('')}.js`;
   const emcc = needs('emcc', 'apt-get install emscripten');
   run(emcc, [here(`${program}.c`), ...flags, '-sASYNCIFY', '-o', output], { env: surroundings(own), cwd: folder });
-  // This Emscripten would fetch the module over the network if it could.
-  return spawnSync(process.execPath, ['--no-experimental-fetch', output, 'one'], { encoding: 'utf8', timeout: 60_000 });
+  // This Emscripten takes a Node that has `fetch` for a browser.
+  const start = 'delete globalThis.fetch; require(process.argv[1])';
+  return spawnSync(process.execPath, ['-e', start, output, 'one'], { encoding: 'utf8', timeout: 60_000 });
 }
 
 const ways = [
@@ -69,7 +70,8 @@ for (const { way, own } of ways) {
       const { status, stdout, stderr } = build(way, own, [program, ...flags]);
       const expected = readFileSync(here(`${program}.expected.txt`), 'utf8');
       // A frame of the host between two of the guest may be refused, but must not be forgotten.
-      if (own && program === 'jumps' && status !== 0 && expected.startsWith(stdout)) return;
+      const refused = status !== 0 && /RuntimeError: unreachable/.test(stderr) && expected.startsWith(stdout);
+      if (own && program === 'jumps' && refused) return;
       assert.equal(stdout, expected, stderr);
       assert.equal(status, 0);
     });

@@ -229,7 +229,7 @@ impl Sections {
         match payload {
             Payload::TypeSection(section) => utils::parse_type_section(encoder, &mut self.types, section),
             Payload::ImportSection(section) => {
-                utils::parse_import_section(encoder, &mut self.imports, section)
+                encoder.parse_import_section(&mut self.imports, section)
             }
             Payload::FunctionSection(section) => {
                 utils::parse_function_section(encoder, &mut self.functions, section)

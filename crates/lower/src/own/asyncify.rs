@@ -160,7 +160,8 @@ impl Shell {
         let top = added.word("windlass.top", 16);
         let start_inside = added.reserve(&[I32], &[], "windlass.start_unwind");
         let resume = added.reserve(&[], &[], "windlass.resume");
-        let leave = added.reserve(&[I32; 3], &[], "windlass.leave");
+        let saved = if options.stable_buffer { 5 } else { 3 };
+        let leave = added.reserve(&vec![I32; saved], &[], "windlass.leave");
         let reserve = added.reserve(&[I32], &[], "windlass.reserve");
         let mut functions = [0; 5];
         for (slot, name) in functions.iter_mut().zip(PARTS) {
@@ -551,16 +552,20 @@ impl Shell {
             _ => BlockType::FunctionType(added.ty(&[], results)),
         };
         let count = params.len() as u32;
-        let (cur, end, top) = (count, count + 1, count + 2);
+        let saved = self.saved();
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
-        for (local, global) in [(cur, self.store.cur), (end, self.end), (top, self.top)] {
-            sink.global_get(global).local_set(local);
+        for (local, global) in (count..).zip(&saved) {
+            sink.global_get(*global).local_set(local);
         }
         sink.global_get(self.depth).i32_const(1).i32_add().global_set(self.depth);
         sink.global_get(self.rewinding).if_(block);
-        sink.global_get(self.rewind_first).if_(BlockType::Empty);
-        sink.global_get(self.rewind_base).local_set(top).end();
+        if !self.stable {
+            // `start_rewind` has put the frames on top already.
+            let top = count + 2;
+            sink.global_get(self.rewind_first).if_(BlockType::Empty);
+            sink.global_get(self.rewind_base).local_set(top).end();
+        }
         sink.call(self.resume);
         for (global, ty) in globals.iter().zip(results) {
             crate::own::code::take_result(&mut sink, *global, *ty);
@@ -568,11 +573,31 @@ impl Shell {
         sink.else_();
         // Nothing is pending in a call that has just begun.
         sink.global_get(self.end).global_set(self.store.cur);
+        if self.stable {
+            sink.i32_const(0).global_set(self.seg);
+        }
         call(&mut sink, count);
         sink.end();
-        sink.local_get(cur).local_get(end).local_get(top).call(self.leave);
+        for (local, _) in (count..).zip(&saved) {
+            sink.local_get(local);
+        }
+        sink.call(self.leave);
         sink.end();
-        finish_function(&[Encoded::I32; 3], code)
+        finish_function(&vec![Encoded::I32; saved.len()], code)
+    }
+
+    /// What belongs to one call, and is the outer one's again when it is over.
+    fn saved(&self) -> Vec<u32> {
+        match self.stable {
+            true => vec![self.store.cur, self.end, self.seg, self.own_data, self.own_start],
+            false => vec![self.store.cur, self.end, self.top],
+        }
+    }
+
+    fn restore_saved(&self, sink: &mut InstructionSink<'_>) {
+        for (local, global) in (0..).zip(self.saved()) {
+            sink.local_get(local).global_set(global);
+        }
     }
 
     /// `resume()`: takes the frames of one call, then one after the other.
@@ -698,9 +723,9 @@ impl Shell {
         finish_function(&[], code)
     }
 
-    /// `leave(cur, end, top)`: a call is over, or suspended. What was pending for the outer one is again.
+    /// `leave(saved..)`: a call is over, or suspended. What was pending for the outer one is again.
     fn leave(&self) -> Vec<u8> {
-        let (cur, end, top, size) = (0, 1, 2, 3);
+        let size = 3;
         let store = self.store;
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
@@ -727,9 +752,7 @@ impl Shell {
         sink.global_get(self.end).global_set(self.left_end);
         sink.i32_const(0).global_set(self.closed);
         sink.end().end();
-        for (local, global) in [(cur, store.cur), (end, self.end), (top, self.top)] {
-            sink.local_get(local).global_set(global);
-        }
+        self.restore_saved(&mut sink);
         sink.end();
         finish_function(&[Encoded::I32], code)
     }
@@ -835,7 +858,8 @@ impl Shell {
         let mut sink = InstructionSink::new(&mut code);
         sink.global_get(self.rewinding);
         // Every call that was unwound has been entered again by now.
-        sink.global_get(self.rewind_base).global_get(self.rewind_end).i32_ne().i32_and();
+        sink.global_get(self.rewind_base).global_get(self.rewind_end).i32_ne();
+        sink.global_get(self.rewind_first).i32_or().i32_and();
         self.trap_if(&mut sink, trap::NOT_REWOUND);
         sink.i32_const(0).global_set(self.rewinding);
         sink.end();
@@ -922,7 +946,6 @@ impl Shell {
     }
 
     fn stable_leave(&self) -> Vec<u8> {
-        let (cur, end, top) = (0, 1, 2);
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
         sink.global_get(self.depth).i32_const(1).i32_sub().global_set(self.depth);
@@ -936,10 +959,10 @@ impl Shell {
         sink.i32_const(0).call(self.store.grow).end();
         sink.global_get(self.seg).global_get(self.seg).i32_const(BORDER).i32_add().i32_store(field(4));
         sink.global_get(self.seg).global_get(self.store.wp).i32_store(field(8));
+        sink.global_get(self.seg).global_set(self.left_cur);
+        sink.global_get(self.own_start).global_set(self.left_end);
         sink.end();
-        for (local, global) in [(cur, self.store.cur), (end, self.end), (top, self.top)] {
-            sink.local_get(local).global_set(global);
-        }
+        self.restore_saved(&mut sink);
         sink.end();
         finish_function(&[], code)
     }
@@ -951,11 +974,10 @@ impl Shell {
         sink.global_get(self.store.unwinding).i32_eqz().if_(BlockType::Empty);
         sink.i32_const(0).global_set(self.rewinding).return_().end();
         sink.i32_const(0).global_set(self.store.unwinding);
-        sink.global_get(wp).global_get(self.seg).i32_store(field(0));
-        sink.global_get(wp).global_get(self.own_start).i32_store(field(4));
+        sink.global_get(wp).global_get(self.left_cur).i32_store(field(0));
+        sink.global_get(wp).global_get(self.left_end).i32_store(field(4));
         sink.global_get(wp).i32_const(MARK).i32_store(field(8));
         sink.global_get(self.data).global_get(wp).i32_const(BORDER).i32_add().i32_store(CURRENT);
-        sink.i32_const(0).global_set(self.seg);
         sink.end();
         finish_function(&[], code)
     }

@@ -19,7 +19,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use wasmparser::{
-    FrameKind, FuncValidator, FunctionBody, Operator, OperatorsReader, ValType, ValidatorResources,
+    AbstractHeapType, FrameKind, FuncValidator, FunctionBody, HeapType, Operator, OperatorsReader, RefType, ValType,
+    ValidatorResources,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -319,7 +320,7 @@ impl<'a> Reader<'a> {
             self.marked = self.marked.min(kept);
             for slot in kept..after {
                 let ty = validator.get_operand_type(after - 1 - slot).flatten().ok_or_else(|| arity(at))?;
-                self.stack.push((op, ty));
+                self.stack.push((op, storable(ty)));
             }
             if after - kept > 1 {
                 let made = (kept..after)
@@ -465,6 +466,16 @@ pub(crate) fn catch_label(catch: &wasmparser::Catch) -> u32 {
         | wasmparser::Catch::All { label }
         | wasmparser::Catch::AllRef { label } => label,
     }
+}
+
+/// The type of a local that can hold a value: references without their more exact types.
+fn storable(ty: ValType) -> ValType {
+    let ValType::Ref(reference) = ty else { return ty };
+    ValType::Ref(match reference.heap_type() {
+        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => RefType::EXTERNREF,
+        HeapType::Abstract { ty: AbstractHeapType::Exn | AbstractHeapType::NoExn, .. } => RefType::EXNREF,
+        _ => RefType::FUNCREF,
+    })
 }
 
 fn is_tail_call(operator: &Operator<'_>) -> bool {

@@ -599,8 +599,17 @@ impl Emitter<'_, '_> {
                 // Nothing but a resumed call arrives here.
                 self.land(&own, target, Some(site_index));
                 let globals = self.frames.results(self.added, &results);
-                for (global, ty) in globals.into_iter().zip(results) {
-                    take_result(&mut self.sink(), global, ty);
+                for ((place, ty), global) in results.iter().enumerate().zip(globals) {
+                    match ty {
+                        // The prologue has taken all references, lest one be held for nothing.
+                        ValType::Ref(_) => {
+                            let local = self.result_locals(&results[..=place])[place];
+                            self.sink().local_get(local);
+                        }
+                        _ => {
+                            self.sink().global_get(global);
+                        }
+                    }
                 }
             }
             self.flow = true;
