@@ -26,6 +26,8 @@ mod call;
 mod call;
 #[cfg(target_arch = "wasm32")]
 mod exports;
+#[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
+mod frames;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod host;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cargo_windlass::build::Build;
-use cargo_windlass::error::Result;
+use cargo_windlass::error::{Error, Result};
 use cargo_windlass::toolchain::{Library, Target, Toolchain};
 use clap::{Args, Parser};
 use windlass_lower::{Engine, Optimize, Options};
@@ -82,21 +82,21 @@ struct BuildArguments {
 /// How to lower.
 #[derive(Args)]
 struct Lowering {
-    /// What makes calls suspend and resume
+    /// What makes calls suspend and resume: own or binaryen
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::default())]
     via: Engine,
+
+    /// What the lowered code is to be best at: speed, balanced or size
+    #[arg(long, value_name = "AIM", default_value_t = Optimize::default())]
+    optimize: Optimize,
 
     /// Leave writes of the shadow stack pointer unchecked: smaller, but an overflow corrupts memory
     #[arg(long)]
     no_stack_check: bool,
 
-    /// The wasm-opt to run [default: WINDLASS_WASM_OPT, else from PATH or ./node_modules/.bin]
+    /// With `--via binaryen`: the wasm-opt to run [default: WINDLASS_WASM_OPT, else from PATH or ./node_modules/.bin]
     #[arg(long, value_name = "FILE")]
     wasm_opt: Option<PathBuf>,
-
-    /// How much wasm-opt optimises: 0, 1, 2, 3, s or z
-    #[arg(short = 'O', long, value_name = "LEVEL", default_value = "2")]
-    optimize: Optimize,
 
     /// Drop the name section
     #[arg(long)]
@@ -104,14 +104,20 @@ struct Lowering {
 }
 
 impl Lowering {
-    fn options(&self) -> Options {
+    fn options(&self) -> Result<Options> {
+        if self.wasm_opt.is_some() && self.via == Engine::Own {
+            return Err(Error::new(
+                "`--wasm-opt` does not go with `--via own`\nhelp: the own engine, which is the default, runs no \
+                 wasm-opt: leave the option out or add `--via binaryen`",
+            ));
+        }
         let mut options = Options::default();
         options.via = self.via;
+        options.optimize = self.optimize;
         options.stack_check = !self.no_stack_check;
         options.wasm_opt.clone_from(&self.wasm_opt);
-        options.optimize = self.optimize;
         options.keep_names = !self.strip_names;
-        options
+        Ok(options)
     }
 }
 
@@ -131,13 +137,14 @@ fn main() -> ExitCode {
 }
 
 fn build(arguments: &BuildArguments) -> Result<()> {
+    let lower = if arguments.no_lower { None } else { Some(arguments.lowering.options()?) };
     let toolchain = Toolchain::find(arguments.target)?;
     let build = Build {
         dir: arguments.dir.clone(),
         profile: if arguments.release { "release".into() } else { arguments.profile.clone() },
         library: if arguments.no_std { Library::Alloc } else { Library::Std },
         cargo_args: arguments.for_cargo(),
-        lower: (!arguments.no_lower).then(|| arguments.lowering.options()),
+        lower,
         out: arguments.out.clone(),
     };
     for module in build.run(&toolchain)? {

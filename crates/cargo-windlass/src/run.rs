@@ -101,12 +101,12 @@ fn explain_host(error: windlass_host::Error) -> Error {
 
 fn lowered(arguments: &Arguments) -> Result<Vec<u8>> {
     let file = &arguments.file;
+    let options = arguments.lowering.options()?;
     let wasm =
         fs::read(file).map_err(|error| Error::new(format!("cannot read {}: {error}", file.display())))?;
     let told = |error| explain(&error).within(file.display());
     if !windlass_lower::inspect(&wasm).map_err(told)?.needs_lowering() {
         return Ok(wasm);
     }
-    let options = arguments.lowering.options();
     Ok(windlass_lower::lower(&wasm, &options).map_err(told)?.wasm)
 }

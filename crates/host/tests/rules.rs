@@ -19,6 +19,8 @@ mod asynchronous;
 mod calls;
 #[path = "rules/direct.rs"]
 mod direct;
+#[path = "rules/frames.rs"]
+mod frames;
 #[path = "rules/init.rs"]
 mod init;
 #[path = "rules/poison.rs"]

@@ -40,7 +40,9 @@ impl Names<'_> {
         if let Some(locals) = locals {
             names.locals(&self.locals(locals)?);
         }
-        names.globals(&self.globals(globals)?);
+        if globals.is_some() || !self.globals.is_empty() {
+            names.globals(&self.globals(globals)?);
+        }
         Ok(names)
     }
 

@@ -296,6 +296,45 @@ fn deep_yield(depth: i32) -> i32 {
     below + 1
 }
 
+/// Recurses `depth` deep with nothing in the shadow stack but several values in each frame. Suspends at the bottom and, down and up, at
+/// each level that `every` divides. Returns what all values make together.
+#[windlass::export]
+fn deep_frames(depth: i32, every: i32) -> i64 {
+    descend(depth, every.max(1), i64::from(depth), 0x9e37_79b9, 1.5)
+}
+
+#[inline(never)]
+fn descend(depth: i32, every: i32, a: i64, b: i64, c: f64) -> i64 {
+    let pauses = depth % every == 0;
+    if pauses {
+        yield_now();
+    }
+    if depth <= 0 {
+        return a ^ b;
+    }
+    let below = descend(depth - 1, every, b, a.wrapping_mul(31).wrapping_add(b), c + f64::from(depth));
+    if pauses {
+        yield_now();
+    }
+    below.wrapping_mul(1_000_003) ^ a.wrapping_add(b.rotate_left(7)).wrapping_add(c as i64)
+}
+
+/// Spawns a task that goes `depth` deep and waits there for signal `which`; it goes on after this call.
+#[windlass::export]
+fn wait_deep(depth: i32, which: i32) {
+    #[inline(never)]
+    fn dive(depth: i32, which: i32, sum: i32) -> i32 {
+        if depth <= 0 {
+            return wait(which);
+        }
+        dive(depth - 1, which, sum.wrapping_mul(7) + depth).wrapping_add(sum ^ depth)
+    }
+    spawn(move || {
+        core::hint::black_box(dive(depth, which, which));
+        note("surfaced");
+    });
+}
+
 /// Spawns `n` tasks at once, which yield and finish, and joins them. Returns how many did.
 #[windlass::export]
 fn many(n: i32) -> i32 {

@@ -157,6 +157,11 @@ fn compile(variable: &str) -> Image {
     Image::new(&module(variable), &Limits::default()).expect("the guest can be compiled")
 }
 
+/// The tool that lowered the guest, its version and engine.
+pub(crate) fn lowered_by() -> &'static str {
+    image().lowered_by().expect("the guest is lowered")
+}
+
 fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| compile(GUEST))

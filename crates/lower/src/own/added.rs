@@ -11,6 +11,8 @@ use crate::module::Module;
 pub(crate) struct AddedFunction {
     pub(crate) ty: u32,
     pub(crate) name: String,
+    /// Whether a trap in it is explained by its name alone.
+    pub(crate) explains: bool,
     /// Its body, local declarations included; empty until it is defined.
     pub(crate) code: Vec<u8>,
 }
@@ -72,8 +74,17 @@ impl Added {
     /// The index of a function that is defined later.
     pub(crate) fn reserve(&mut self, params: &[ValType], results: &[ValType], name: impl Into<String>) -> u32 {
         let ty = self.ty(params, results);
-        self.functions.push(AddedFunction { ty, name: name.into(), code: Vec::new() });
+        self.functions.push(AddedFunction { ty, name: name.into(), explains: false, code: Vec::new() });
         self.first_function + self.functions.len() as u32 - 1
+    }
+
+    /// The index of a function that traps, and says why by its name.
+    pub(crate) fn reserve_trap(&mut self, name: &str) -> u32 {
+        let function = self.reserve(&[], &[], name);
+        if let Some(added) = self.functions.last_mut() {
+            added.explains = true;
+        }
+        function
     }
 
     pub(crate) fn define(&mut self, function: u32, code: Vec<u8>) {

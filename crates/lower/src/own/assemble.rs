@@ -160,10 +160,20 @@ pub(crate) fn assemble(
     let is_removed = imports.map(|import| indices.removed == Some(import.module)).chain(std::iter::repeat(false));
     let moved: Vec<Option<u32>> =
         indices.places.iter().zip(is_removed).map(|(place, removed)| (!removed).then_some(*place)).collect();
+    // Where the guest has no names, only those are added that a trap's message is made of.
+    let has_names = named.is_some();
+    let functions = (added.first_function..).zip(&added.functions);
     let names = Names {
         moved: &moved,
-        added: (added.first_function..).zip(added.functions.iter().map(|f| f.name.clone())).collect(),
-        globals: (added.first_global..).zip(added.globals.iter().map(|g| g.name.clone())).collect(),
+        added: functions
+            .filter(|(_, function)| has_names || function.explains)
+            .map(|(index, function)| (index, function.name.clone()))
+            .collect(),
+        globals: (added.first_global..)
+            .zip(&added.globals)
+            .filter(|_| has_names)
+            .map(|(index, global)| (index, global.name.clone()))
+            .collect(),
     };
     // A damaged section is left out like one that the user does not want.
     if let Some(section) = names.section(named).ok().filter(|_| options.keep_names) {

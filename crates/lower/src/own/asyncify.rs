@@ -183,7 +183,7 @@ impl Shell {
             trap::OTHER_BUFFER,
             trap::TUNNEL,
         ] {
-            traps.insert(name, added.reserve(&[], &[], name));
+            traps.insert(name, added.reserve_trap(name));
         }
         let memory = if options.stable_buffer { 0 } else { module.memories.len() as u32 };
         if !options.stable_buffer {
@@ -501,7 +501,7 @@ impl Shell {
             let mut code = Vec::new();
             let mut sink = InstructionSink::new(&mut code);
             if kind_is_resume {
-                sink.local_get(0).call(restore);
+                sink.local_get(0).call(restore).drop();
                 for (param, _) in order.iter().rev() {
                     sink.local_set(first + param);
                 }

@@ -84,6 +84,7 @@ pub(crate) struct Site {
     pub(crate) in_try: bool,
     /// Whether it is in a handler of a legacy `try`.
     pub(crate) in_handler: bool,
+    pub(crate) in_loop: bool,
 }
 
 pub(crate) struct Body<'a> {
@@ -420,7 +421,8 @@ impl<'a> Reader<'a> {
         let own = self.operands(level, beneath)?;
         let site = self.body.sites.len() as u32;
         let (in_try, in_handler) = (self.tries > 0, self.handlers > 0);
-        self.body.sites.push(Site { op, again, results: Vec::new(), own, in_try, in_handler });
+        let in_loop = self.loops > 0;
+        self.body.sites.push(Site { op, again, results: Vec::new(), own, in_try, in_handler, in_loop });
         Ok(site)
     }
 

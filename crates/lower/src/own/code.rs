@@ -260,12 +260,17 @@ struct Item {
 }
 
 /// The targets of each block, in order.
-struct Items(Vec<Vec<Item>>);
+struct Items {
+    blocks: Vec<Vec<Item>>,
+    /// The start of the last block with targets in it.
+    last_child: u32,
+}
 
 impl Items {
     fn of(body: &Body<'_>) -> Items {
         let mut items: Vec<Vec<Item>> = vec![Vec::new(); body.blocks.len()];
         let mut open = vec![0];
+        let mut last_child = 0;
         for (op, current) in (0..).zip(&body.ops) {
             if current.site != NONE
                 && let Some(block) = open.last()
@@ -283,13 +288,14 @@ impl Items {
                 {
                     let (first, last) = (block.sites.start + 1, block.sites.end);
                     items[*outer as usize].push(Item { op, first, last, site: false });
+                    last_child = op;
                 }
                 open.push(current.block);
             } else if block.end == op {
                 open.pop();
             }
         }
-        Items(items)
+        Items { blocks: items, last_child }
     }
 
     /// Those of the arm that begins after an operator.
@@ -298,7 +304,7 @@ impl Items {
         let end = arms.iter().copied().find(|arm| start == NONE || *arm > start);
         let end = end.unwrap_or(body.blocks[block as usize].end);
         let after_start = |op: u32| start == NONE || op > start;
-        let items = self.0[block as usize].iter();
+        let items = self.blocks[block as usize].iter();
         items.copied().filter(|item| after_start(item.op) && item.op < end).collect()
     }
 }
@@ -583,11 +589,20 @@ impl Emitter<'_, '_> {
             self.plain(op)?;
             self.check(site_index as u32);
         } else {
-            let results = site.results.clone();
+            let mut results = site.results.clone();
+            let mut next = op + 1;
+            if let ([_], Operator::Drop) = (&results[..], &self.body.ops[next as usize].operator) {
+                // Nobody wants it: it need not be in a local at the landing.
+                results.clear();
+                next += 1;
+            }
             if self.flow {
                 let locals = self.result_locals(&results);
                 self.plain(op)?;
                 self.check(site_index as u32);
+                if next > op + 1 {
+                    self.sink().drop();
+                }
                 for local in locals.iter().rev() {
                     self.sink().local_set(*local);
                 }
@@ -613,6 +628,8 @@ impl Emitter<'_, '_> {
                 }
             }
             self.flow = true;
+            self.save(op);
+            return Ok(next);
         }
         self.save(op);
         Ok(op + 1)
@@ -639,7 +656,7 @@ impl Emitter<'_, '_> {
         }
         if let Some(site) = site
             && !self.reset[site]
-            && self.k_matters
+            && self.is_k_read_after(site)
         {
             let k = self.k();
             self.sink().i32_const(0).local_set(k);
@@ -653,6 +670,12 @@ impl Emitter<'_, '_> {
                 self.sink().local_get(temp);
             }
         }
+    }
+
+    /// Whether anything looks at `k` after a site: in another round of a loop, or before a block with targets.
+    fn is_k_read_after(&self, site: usize) -> bool {
+        let site = &self.body.sites[site];
+        self.k_matters && (site.in_loop || site.op < self.items.last_child)
     }
 
     /// Whether an operand can be had again without the stack.
@@ -843,7 +866,8 @@ impl Emitter<'_, '_> {
         let entries = last.item.last - first.item.first + 1;
         let is_table = count > 1 && entries <= SPARSE * count + 8;
         let only_sites = targets.iter().all(|target| target.item.site);
-        let resets = only_sites && (count == 1 || is_table);
+        let read_after = || targets.iter().any(|target| self.is_k_read_after(target.item.first as usize - 1));
+        let resets = only_sites && (count == 1 || is_table) && read_after();
         if resets {
             for target in targets {
                 self.reset[target.item.first as usize - 1] = true;
@@ -1154,6 +1178,10 @@ impl Emitter<'_, '_> {
         match restore {
             Some(restore) => {
                 sink.local_get(frame_local).call(restore);
+                match self.k.filter(|_| self.k_matters) {
+                    Some(k) => sink.local_set(k),
+                    None => sink.drop(),
+                };
                 for local in values.iter().rev() {
                     sink.local_set(*local);
                 }
@@ -1170,12 +1198,10 @@ impl Emitter<'_, '_> {
                     offset += frame::size(*ty);
                 }
                 sink.local_get(frame_local).i32_const(offset as i32).i32_add().global_set(store.cur);
+                if let Some(k) = self.k.filter(|_| self.k_matters) {
+                    sink.local_get(frame_local).i32_load(self.frames.at(4)).local_set(k);
+                }
             }
-        }
-        if let Some(k) = self.k
-            && self.k_matters
-        {
-            sink.local_get(frame_local).i32_load(self.frames.at(4)).local_set(k);
         }
         for (local, global, ty) in results {
             take_result(&mut sink, global, ty);

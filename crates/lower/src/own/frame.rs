@@ -9,7 +9,7 @@
 //! sorted by type, so that functions with the same numbers of values of each type share two helpers:
 //!
 //! * `spill(site, values.., fn)` appends the frame at `wp` if it fits below `room`, else it calls `grow` first;
-//! * `restore(frame) -> values..` reads it and moves `cur` behind it.
+//! * `restore(frame) -> values.., site` reads it and moves `cur` behind it.
 //!
 //! So a function pays two bytes a value, not seven. References cannot be in memory: they lie in a table of the tool's
 //! own, in the frame is the place, and reading clears it. A null needs no place: it is 0.
@@ -187,13 +187,14 @@ impl Frames {
         sink.i32_const(size as i32).call(store.grow).end();
     }
 
-    /// `restore(frame) -> values..`
+    /// `restore(frame) -> values.., site`
     pub(crate) fn restore(&mut self, added: &mut Added, types: &[ValType]) -> u32 {
         if let Some(function) = self.restores.get(types) {
             return *function;
         }
         let name = format!("windlass.restore.{}", signature(types));
-        let function = added.reserve(&[ValType::I32], types, name);
+        let results: Vec<ValType> = types.iter().copied().chain([ValType::I32]).collect();
+        let function = added.reserve(&[ValType::I32], &results, name);
         self.restores.insert(types.to_vec(), function);
         let mut code = Vec::new();
         let store = self.store;
@@ -209,6 +210,7 @@ impl Frames {
             offset += size(*ty);
         }
         let mut sink = InstructionSink::new(&mut code);
+        sink.local_get(0).i32_load(self.at(4));
         sink.local_get(0).i32_const(offset as i32).i32_add().global_set(store.cur);
         sink.end();
         added.define(function, finish_function(&[], code));

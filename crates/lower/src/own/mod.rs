@@ -241,15 +241,23 @@ fn function_bodies(
     let name = module.function_name(around.function);
     let resume = added.reserve(&[ValType::I32], &[], format!("windlass.resume.{name}"));
     added.resume.push(resume);
-    let form = form(body, optimize);
-    let (code, resumed) = match form {
-        Form::Clone => {
-            let normal = code::emit(Kind::Normal, body, &layout, around, frames, added).map_err(located)?;
-            (normal, code::emit(Kind::Resume, body, &layout, around, frames, added).map_err(located)?)
-        }
-        _ => {
-            let single = code::emit(Kind::Single, body, &layout, around, frames, added).map_err(located)?;
-            (single, enter_single(body, around, frames, added))
+    let mut emit = |kind| code::emit(kind, body, &layout, around, frames, added).map_err(located);
+    let wish = wish(body, optimize);
+    let clone = match wish {
+        Wish::Single => None,
+        _ => Some((emit(Kind::Normal)?, emit(Kind::Resume)?)),
+    };
+    let single = match wish {
+        Wish::Clone => None,
+        _ => Some(emit(Kind::Single)?),
+    };
+    let size = |clone: &(Vec<u8>, Vec<u8>)| clone.0.len() + clone.1.len();
+    let (form, code, resumed) = match (clone, single) {
+        (Some(clone), Some(single)) if size(&clone) <= single.len() + ENTRY => (Form::Clone, clone.0, clone.1),
+        (Some(clone), None) => (Form::Clone, clone.0, clone.1),
+        (_, single) => {
+            let resumed = enter_single(body, around, frames, added);
+            (Form::Single, single.unwrap_or_default(), resumed)
         }
     };
     let more = resumed.len();
@@ -257,13 +265,30 @@ fn function_bodies(
     Ok(Made { form, code, more, sites: body.suspending })
 }
 
-/// Which bodies a function gets.
-fn form(body: &Body<'_>, optimize: Optimize) -> Form {
+/// What a function should get.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Clone,
+    Single,
+    /// Whichever is smaller.
+    Smaller,
+}
+
+/// With so many operators a function without a loop around a site has one body even where speed counts most.
+const LONG: usize = 500;
+
+/// About as large is the function that enters a single body.
+const ENTRY: usize = 16;
+
+/// Which bodies a function should get.
+fn wish(body: &Body<'_>, optimize: Optimize) -> Wish {
     let is_interpreter = body.site_in_loop && body.widest_switch_in_loop >= INTERPRETER;
     match optimize {
-        Optimize::Speed => Form::Clone,
-        Optimize::Balanced if is_interpreter => Form::Clone,
-        Optimize::Balanced | Optimize::Size => Form::Single,
+        // What runs once a call need not be in two places.
+        Optimize::Speed if !body.site_in_loop && body.ops.len() > LONG => Wish::Single,
+        Optimize::Speed => Wish::Clone,
+        Optimize::Balanced if is_interpreter => Wish::Clone,
+        Optimize::Balanced | Optimize::Size => Wish::Smaller,
     }
 }
 

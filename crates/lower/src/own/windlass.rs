@@ -120,7 +120,7 @@ impl Shell {
         let (wp, room, tail, target) = (global("wp"), global("room"), global("tail"), global("target"));
         let (entry, spare) = (global("entry"), global("spare"));
         let grow = added.reserve(&[I32], &[], "windlass.grow");
-        let mistake = added.reserve(&[], &[], MISTAKE);
+        let mistake = added.reserve_trap(MISTAKE);
         let open = added.reserve(&[], &[], "windlass.open");
         let pop = added.reserve(&[], &[I32], "windlass.pop");
         let chunk = added.reserve(&[I32], &[I32], "windlass.chunk");

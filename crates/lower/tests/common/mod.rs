@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the support")]
 
+pub mod asyncify;
+
 use std::fmt::Debug;
 
 use wasmi::{
@@ -228,4 +230,22 @@ fn define(linker: &mut Linker<Vec<i32>>) -> Result<(), Error> {
     })?;
     linker.func_wrap("env", "throw", || -> Result<(), Error> { Err(Error::new("thrown by the host")) })?;
     Ok(())
+}
+
+/// The names of functions, by index.
+pub fn names(wasm: &[u8]) -> Vec<(u32, String)> {
+    let mut names = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        if let wasmparser::Payload::CustomSection(section) = payload.expect("a valid module")
+            && let wasmparser::KnownCustom::Name(section) = section.as_known()
+        {
+            for subsection in section {
+                if let wasmparser::Name::Function(map) = subsection.expect("names") {
+                    let map = map.into_iter().map(|naming| naming.expect("a name"));
+                    names.extend(map.map(|naming| (naming.index, naming.name.to_owned())));
+                }
+            }
+        }
+    }
+    names
 }
