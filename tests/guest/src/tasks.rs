@@ -316,7 +316,8 @@ fn descend(depth: i32, every: i32, a: i64, b: i64, c: f64) -> i64 {
     if pauses {
         yield_now();
     }
-    below.wrapping_mul(1_000_003) ^ a.wrapping_add(b.rotate_left(7)).wrapping_add(c as i64)
+    // Nothing of this can be computed before the call.
+    (below ^ a).wrapping_mul(b | 1).wrapping_add((c * below as f64) as i64)
 }
 
 /// Spawns a task that goes `depth` deep and waits there for signal `which`; it goes on after this call.
@@ -327,7 +328,7 @@ fn wait_deep(depth: i32, which: i32) {
         if depth <= 0 {
             return wait(which);
         }
-        dive(depth - 1, which, sum.wrapping_mul(7) + depth).wrapping_add(sum ^ depth)
+        (dive(depth - 1, which, sum.wrapping_mul(7) ^ depth) ^ sum).wrapping_mul(depth | 1)
     }
     spawn(move || {
         core::hint::black_box(dive(depth, which, which));

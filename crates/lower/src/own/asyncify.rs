@@ -104,8 +104,10 @@ pub(crate) struct Shell {
     rewind_end: u32,
     /// Whether nothing of it has been handed out.
     rewind_first: u32,
-    /// Wrappers that are open.
+    /// Wrappers that are open, one out of an import of the other.
     depth: u32,
+    /// Whether an import is running. A wrapper that is entered while none is begins anew: what was open has trapped.
+    in_import: u32,
     /// Whether the suspension came from where one may.
     confirmed: u32,
     /// `start_unwind` for code of the module itself, which is allowed to.
@@ -153,6 +155,7 @@ impl Shell {
         let (left_cur, left_end) = (global("left_cur"), global("left_end"));
         let (rewind_base, rewind_end) = (global("rewind_base"), global("rewind_end"));
         let (rewind_first, depth) = (global("rewind_first"), global("depth"));
+        let in_import = global("in_import");
         let confirmed = global("confirmed");
         let (seg, own_data, own_start) = (global("seg"), global("own_data"), global("own_start"));
         let grow = added.reserve(&[I32], &[], "windlass.grow");
@@ -160,7 +163,7 @@ impl Shell {
         let top = added.word("windlass.top", 16);
         let start_inside = added.reserve(&[I32], &[], "windlass.start_unwind");
         let resume = added.reserve(&[], &[], "windlass.resume");
-        let saved = if options.stable_buffer { 5 } else { 3 };
+        let saved = if options.stable_buffer { 7 } else { 5 };
         let leave = added.reserve(&vec![I32; saved], &[], "windlass.leave");
         let reserve = added.reserve(&[I32], &[], "windlass.reserve");
         let mut functions = [0; 5];
@@ -223,6 +226,7 @@ impl Shell {
             rewind_end,
             rewind_first,
             depth,
+            in_import,
             confirmed,
             start_inside,
             seg,
@@ -465,12 +469,16 @@ impl Shell {
 
     /// Calls an import.
     fn gate(&self, import: u32, params: u32, suspends: bool) -> Vec<u8> {
+        let outer = params;
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
+        sink.global_get(self.in_import).local_set(outer);
+        sink.i32_const(1).global_set(self.in_import);
         for param in 0..params {
             sink.local_get(param);
         }
         sink.call(import);
+        sink.local_get(outer).global_set(self.in_import);
         sink.global_get(self.store.unwinding).if_(BlockType::Empty);
         if suspends {
             sink.i32_const(1).global_set(self.confirmed);
@@ -478,7 +486,7 @@ impl Shell {
             sink.call(self.traps[trap::STRANGER]);
         }
         sink.end().end();
-        finish_function(&[], code)
+        finish_function(&[Encoded::I32], code)
     }
 
     /// A function that does nothing but call an import that may suspend, and its resume function.
@@ -558,7 +566,9 @@ impl Shell {
         for (local, global) in (count..).zip(&saved) {
             sink.global_get(*global).local_set(local);
         }
-        sink.global_get(self.depth).i32_const(1).i32_add().global_set(self.depth);
+        sink.global_get(self.depth).global_get(self.in_import).i32_mul();
+        sink.i32_const(1).i32_add().global_set(self.depth);
+        sink.i32_const(0).global_set(self.in_import);
         sink.global_get(self.rewinding).if_(block);
         if !self.stable {
             // `start_rewind` has put the frames on top already.
@@ -589,8 +599,11 @@ impl Shell {
     /// What belongs to one call, and is the outer one's again when it is over.
     fn saved(&self) -> Vec<u32> {
         match self.stable {
-            true => vec![self.store.cur, self.end, self.seg, self.own_data, self.own_start],
-            false => vec![self.store.cur, self.end, self.top],
+            true => {
+                let (depth, in_import) = (self.depth, self.in_import);
+                vec![self.store.cur, self.end, self.seg, self.own_data, self.own_start, depth, in_import]
+            }
+            false => vec![self.store.cur, self.end, self.top, self.depth, self.in_import],
         }
     }
 
@@ -725,15 +738,14 @@ impl Shell {
 
     /// `leave(saved..)`: a call is over, or suspended. What was pending for the outer one is again.
     fn leave(&self) -> Vec<u8> {
-        let size = 3;
+        let size = self.saved().len() as u32;
         let store = self.store;
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
-        sink.global_get(self.depth).i32_const(1).i32_sub().global_set(self.depth);
         sink.global_get(store.unwinding).if_(BlockType::Empty);
         sink.global_get(self.confirmed).i32_eqz();
         self.trap_if(&mut sink, trap::STRANGER);
-        sink.global_get(self.depth).if_(BlockType::Empty);
+        sink.global_get(self.depth).i32_const(1).i32_gt_u().if_(BlockType::Empty);
         // A host function stands between this call and the next one that is left.
         sink.global_get(self.end).global_get(store.cur).i32_sub().local_set(size);
         sink.global_get(store.wp).local_get(size).i32_add().i32_const(BORDER).i32_add().call(self.reserve);
@@ -948,11 +960,10 @@ impl Shell {
     fn stable_leave(&self) -> Vec<u8> {
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
-        sink.global_get(self.depth).i32_const(1).i32_sub().global_set(self.depth);
         sink.global_get(self.store.unwinding).if_(BlockType::Empty);
         sink.global_get(self.confirmed).i32_eqz();
         self.trap_if(&mut sink, trap::STRANGER);
-        sink.global_get(self.depth);
+        sink.global_get(self.depth).i32_const(1).i32_gt_u();
         self.trap_if(&mut sink, trap::TUNNEL);
         // Nobody wrote a frame: every call was in tail position.
         sink.global_get(self.store.wp).i32_eqz().if_(BlockType::Empty);

@@ -219,6 +219,7 @@ fn write(
         first_extra: shift + body.locals.len() as u32,
         extra: Vec::new(),
         temps: HashMap::new(),
+        waiting: HashMap::new(),
         results: Vec::new(),
         k: None,
         k_read: kind == Kind::Normal,
@@ -347,6 +348,7 @@ struct Emitter<'e, 'a> {
     first_extra: u32,
     extra: Vec<ValType>,
     temps: HashMap<(u32, u32), u32>,
+    waiting: HashMap<(u32, u32), u32>,
     /// Locals with what a call returned, by type and occurrence.
     results: Vec<(ValType, u32, u32)>,
     k: Option<u32>,
@@ -407,6 +409,17 @@ impl Emitter<'_, '_> {
         let temp = self.extra(ty);
         self.temps.insert(key, temp);
         temp
+    }
+
+    /// Where a block's parameter waits while the dispatch at its start is made.
+    fn waiting(&mut self, slot: u32, ty: ValType) -> u32 {
+        let key = (slot, frame::rank(ty));
+        if let Some(local) = self.waiting.get(&key) {
+            return *local;
+        }
+        let local = self.extra(ty);
+        self.waiting.insert(key, local);
+        local
     }
 
     /// The locals for what a call returned.
@@ -797,9 +810,10 @@ impl Emitter<'_, '_> {
             let block = &self.body.blocks[block as usize];
             (block.height..).zip(block.params.iter().copied()).collect()
         };
-        for (slot, ty) in params.iter().rev() {
-            let temp = self.temp(*slot, *ty);
-            self.sink().local_set(temp);
+        // Not in their temps: who is resumed may have restored other operands there, of the same slots.
+        let waiting: Vec<u32> = params.iter().map(|(slot, ty)| self.waiting(*slot, *ty)).collect();
+        for local in waiting.iter().rev() {
+            self.sink().local_set(*local);
         }
         let postponed = params.is_empty() && self.can_hand_down(items, start);
         let lonely = !self.flow && items.len() == 1 && pending.is_empty();
@@ -827,9 +841,11 @@ impl Emitter<'_, '_> {
         }
         self.levels.push(Level { ahead: targets });
         if self.flow {
-            for (slot, ty) in &params {
-                let temp = self.temp(*slot, *ty);
-                self.sink().local_get(temp);
+            for local in &waiting {
+                self.sink().local_get(*local);
+            }
+            if !waiting.is_empty() {
+                self.save(start);
             }
         }
     }
