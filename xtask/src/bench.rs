@@ -2,17 +2,14 @@
 //! directory.
 
 use std::env::consts::ARCH;
-use std::fs;
 use std::io::stderr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process::{self, which};
 
 use crate::guest::REACTOR;
-use crate::setup;
 use crate::workspace::Workspace;
+use crate::{npm, setup};
 
 struct Bench {
     name: &'static str,
@@ -27,10 +24,8 @@ const BENCHES: &[Bench] = &[Bench {
     run: lower,
 }];
 
-/// What `bench lower` takes from npm, by major version: a newer Node than most systems have, Binaryen, and two big
-/// modules.
+/// What `bench lower` takes from npm: Binaryen, and two big modules.
 const PACKAGES: &[(&str, &str)] = &[
-    ("node", "26"),
     ("binaryen", "132"),
     ("@jitl/quickjs-wasmfile-release-sync", "0.32.0"),
     ("@sqlite.org/sqlite-wasm", "3.41.2+build.1"),
@@ -49,18 +44,23 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     (bench.run)(workspace, rest)
 }
 
-fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
+pub(crate) fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
     check_lower_arguments(args)?;
     let gate = args.iter().any(|arg| arg == "--gate");
     let dir = workspace.target().join("bench/lower");
     let out = dir.join("out");
-    create_dir(&out)?;
-    let packages = packages(workspace, &dir.join("npm"))?;
+    setup::create_dir(&out)?;
+    let packages = npm::packages(workspace, &dir.join("npm"), PACKAGES)?;
 
-    // One by one: together they would share features, and another wasmtime be built.
     build(workspace, "windlass-lower", &[])?;
-    let native = ARCH == "x86_64" && cfg!(unix);
-    build(workspace, "bench-lower", if native { &["--features", "stack-switching"] } else { &[] })?;
+    if gate {
+        // The gate runs nothing.
+        process::run(workspace.with_wasmtime("build").args(["--bin", "bench-lower"]).stdout(stderr()))?;
+    } else {
+        // By itself: together they would share features, and another wasmtime be built.
+        let native = ARCH == "x86_64" && cfg!(unix);
+        build(workspace, "bench-lower", if native { &["--features", "stack-switching"] } else { &[] })?;
+    }
 
     let release = workspace.target().join("release");
     let mut bench = workspace.program(release.join("bench-lower"));
@@ -68,7 +68,7 @@ fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
     bench.arg("--wasm-opt").arg(packages.join("binaryen/bin/wasm-opt"));
     bench.arg("--packages").arg(&packages).arg("--out").arg(&out);
     if !gate {
-        bench.arg("--node").arg(new_node(&packages)?);
+        bench.arg("--node").arg(setup::new_node(workspace)?);
         bench.arg("--node").arg(setup::node()?);
         if let Some(second) = which("wasm-opt") {
             bench.arg("--second-wasm-opt").arg(second);
@@ -98,39 +98,4 @@ fn check_lower_arguments(args: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The directory with the packages, which are installed unless they are there.
-fn packages(workspace: &Workspace, prefix: &Path) -> Result<PathBuf> {
-    let modules = prefix.join("node_modules");
-    let wanted: Vec<String> = PACKAGES.iter().map(|(name, version)| format!("{name}@{version}")).collect();
-    let marker = prefix.join("installed");
-    let list = wanted.join("\n");
-    if fs::read_to_string(&marker).is_ok_and(|found| found == list) {
-        return Ok(modules);
-    }
-    which("npm").ok_or_else(|| {
-        Error::new("`npm` is missing; install it with Node: `apt-get install npm` or `brew install node`")
-    })?;
-    eprintln!("bench: npm installs into {}: {}", prefix.display(), wanted.join(", "));
-    create_dir(prefix)?;
-    let mut npm = workspace.program("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--prefix"]).arg(prefix).args(&wanted);
-    process::run(npm.stdout(stderr()))?;
-    fs::write(&marker, list)
-        .map_err(|error| Error::new(format!("cannot write {}: {error}", marker.display())))?;
-    Ok(modules)
-}
-
-/// The program in the package `node`.
-fn new_node(packages: &Path) -> Result<PathBuf> {
-    let found = packages.join("node/bin/node");
-    if process::ask(Command::new(&found).arg("--version")).is_some() {
-        return Ok(found);
-    }
-    Err(Error::new(format!("npm installed no `node` that runs: {}", found.display())))
-}
-
-fn create_dir(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|error| Error::new(format!("cannot create {}: {error}", dir.display())))
 }

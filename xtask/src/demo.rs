@@ -55,8 +55,7 @@ pub(crate) fn matches_trace(workspace: &Workspace, module: &Path) -> Result<()> 
 
 fn program(workspace: &Workspace) -> Result<Command> {
     let toolchain = setup::toolchain(REACTOR.target)?;
-    let wasm_opt = setup::wasm_opt(workspace)?;
-    let module = REACTOR.build(workspace, &toolchain, &wasm_opt)?;
+    let module = REACTOR.build(workspace, &toolchain)?;
     Ok(host(workspace, &module))
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cargo_windlass::build::Build;
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::toolchain::{Library, Target, Toolchain};
+use windlass_lower::{Engine, Options};
 
 use crate::workspace::Workspace;
 
@@ -48,7 +49,7 @@ pub(crate) const RULES_DIRECT: Guest =
 pub(crate) const RULES_WASIP1: Guest = Guest { name: "guest-wasip1", target: Target::Wasip1, ..RULES };
 
 impl Guest {
-    /// What does the same by hand.
+    /// What does the same as [`build`](Guest::build) by hand.
     pub(crate) fn line(&self) -> String {
         let mut words = vec!["cargo windlass build --profile", self.profile, "--dir", self.dir];
         words.extend(["--target", self.target.triple()]);
@@ -57,15 +58,21 @@ impl Guest {
     }
 
     /// Builds and lowers it, tells sizes and times on standard error, and returns the file.
-    pub(crate) fn build(
+    pub(crate) fn build(&self, workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
+        self.make(workspace, toolchain, &format!("{}.wasm", self.name), Some(Options::default()))
+    }
+
+    /// The same by way of Binaryen, into another file.
+    pub(crate) fn build_via_binaryen(
         &self,
         workspace: &Workspace,
         toolchain: &Toolchain,
         wasm_opt: &Path,
     ) -> Result<PathBuf> {
-        let mut options = windlass_lower::Options::default();
+        let mut options = Options::default();
+        options.via = Engine::Binaryen;
         options.wasm_opt = Some(wasm_opt.to_owned());
-        self.make(workspace, toolchain, &format!("{}.wasm", self.name), Some(options))
+        self.make(workspace, toolchain, &format!("{}.binaryen.wasm", self.name), Some(options))
     }
 
     /// As cargo makes it.
@@ -78,7 +85,7 @@ impl Guest {
         workspace: &Workspace,
         toolchain: &Toolchain,
         file: &str,
-        lower: Option<windlass_lower::Options>,
+        lower: Option<Options>,
     ) -> Result<PathBuf> {
         let guests = workspace.target().join("guests");
         fs::create_dir_all(&guests)

@@ -5,9 +5,12 @@ mod ci;
 mod demo;
 mod doc;
 mod fmt;
+mod fuzz;
 mod guest;
 mod lint;
+mod npm;
 mod package;
+mod programs;
 mod setup;
 mod tally;
 mod test;
@@ -29,7 +32,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "setup",
-        does: "find or install what the other commands need: a wasm32 toolchain, wasm-opt, Node",
+        does: "find or install what the other commands need, or the tools named [--list] [TOOL...]",
         run: setup::command,
     },
     Command {
@@ -41,6 +44,11 @@ const COMMANDS: &[Command] = &[
         name: "test",
         does: "run every test, or the steps named; the last line is `N passed, N failed` [--list] [STEP...]",
         run: test::command,
+    },
+    Command {
+        name: "fuzz",
+        does: "compare random modules with their lowered forms; without a name, list what there is [NAME [ARGUMENT...]]",
+        run: fuzz::command,
     },
     Command {
         name: "bench",

@@ -9,7 +9,7 @@ use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process::{self, which};
 use cargo_windlass::toolchain::{self, Source, Target, Toolchain};
 
-use crate::no_arguments;
+use crate::npm;
 use crate::workspace::Workspace;
 
 /// The version of `wasm-bindgen` that tests/bindgen pins; its test runner must be the same.
@@ -18,18 +18,56 @@ const BINDGEN: &str = "0.2.130";
 /// The oldest Node that has what the tests use of `node:test`.
 const NODE: u32 = 20;
 
+/// The Node that [`new_node`] installs, by its package's version.
+const NEW_NODE: &str = "26";
+
 /// How long `rustup` may take: a download, or the discovery that there is no network.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
 
+struct Tool {
+    name: &'static str,
+    does: &'static str,
+    install: fn(&Workspace) -> Result<()>,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { name: "wasm32", does: "Rust toolchains for wasm32", install: |_| toolchains() },
+    Tool { name: "wasm-opt", does: "Binaryen's program", install: |workspace| wasm_opt(workspace).map(drop) },
+    Tool { name: "node", does: "the system's Node", install: |_| node().map(drop) },
+    Tool {
+        name: "bindgen",
+        does: "the test runner of wasm-bindgen",
+        install: |workspace| bindgen_runner(workspace).map(drop),
+    },
+    Tool {
+        name: "new-node",
+        does: "the newest Node, below the target directory",
+        install: |workspace| new_node(workspace).map(drop),
+    },
+    Tool { name: "clang", does: "clang and wasm-ld, for programs in C", install: |_| clang() },
+];
+
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
-    no_arguments(args)?;
-    for &target in Target::ALL {
-        toolchain(target)?;
+    if args.first().is_some_and(|arg| arg == "--list") {
+        crate::no_arguments(&args[1..])?;
+        for Tool { name, does, .. } in TOOLS {
+            println!("{name:<8} {does}");
+        }
+        return Ok(());
     }
-    wasm_opt(workspace)?;
-    node()?;
-    bindgen_runner(workspace)?;
+    if let Some(unknown) = args.iter().find(|name| TOOLS.iter().all(|tool| tool.name != name.as_str())) {
+        return Err(Error::new(format!(
+            "no tool `{unknown}`; the tools are shown by\n  cargo xtask setup --list"
+        )));
+    }
+    for tool in TOOLS.iter().filter(|tool| args.is_empty() || args.iter().any(|name| name == tool.name)) {
+        (tool.install)(workspace)?;
+    }
     Ok(())
+}
+
+fn toolchains() -> Result<()> {
+    Target::ALL.iter().try_for_each(|&target| toolchain(target).map(drop))
 }
 
 /// A toolchain that builds for `target`.
@@ -138,6 +176,33 @@ pub(crate) fn node() -> Result<PathBuf> {
     Ok(found)
 }
 
+/// A Node that is newer than most systems': it has what wasm engines had learnt by then. npm installs it, once.
+pub(crate) fn new_node(workspace: &Workspace) -> Result<PathBuf> {
+    let dir = workspace.target().join("tools/node");
+    let found = npm::packages(workspace, &dir, &[("node", NEW_NODE)])?.join("node/bin/node");
+    let version = process::ask(Command::new(&found).arg("--version"))
+        .ok_or_else(|| Error::new(format!("npm installed no `node` that runs: {}", found.display())))?;
+    eprintln!("new node: {version}");
+    Ok(found)
+}
+
+/// `clang` and the linker that it calls for wasm32.
+pub(crate) fn clang() -> Result<()> {
+    let missing = || ["clang", "wasm-ld"].into_iter().find(|name| which(name).is_none());
+    if missing().is_some() && which("apt-get").is_some() {
+        apt_install(&["clang", "lld"])?;
+    }
+    match missing() {
+        None => {
+            eprintln!("clang: found, and wasm-ld");
+            Ok(())
+        }
+        Some(name) => Err(Error::new(format!(
+            "`{name}` is missing; install it with\n  apt-get install clang lld, or brew install llvm lld"
+        ))),
+    }
+}
+
 /// `wasm-bindgen-test-runner` of the pinned version, in `tools/bin`.
 pub(crate) fn bindgen_runner(workspace: &Workspace) -> Result<PathBuf> {
     let runner = workspace.path("tools/bin/wasm-bindgen-test-runner");
@@ -191,7 +256,7 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     run(&[&["install", "--no-install-recommends"], packages].concat())
 }
 
-fn create_dir(dir: &Path) -> Result<()> {
+pub(crate) fn create_dir(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir)
         .map_err(|error| Error::new(format!("cannot create {}: {error}", dir.display())))
 }

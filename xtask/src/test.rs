@@ -11,7 +11,7 @@ use cargo_windlass::toolchain::{Library, Target, Toolchain};
 use crate::guest::{CONFORMANCE, CONFORMANCE_DEBUG, Guest, REACTOR, RULES, RULES_DIRECT, RULES_WASIP1};
 use crate::tally::{Report, Tally};
 use crate::workspace::Workspace;
-use crate::{demo, setup};
+use crate::{bench, demo, fuzz, programs, setup};
 
 /// The guests of the reactor rules, and the variables that tell test programs where they are.
 const GUESTS: &[(&str, Guest)] = &[
@@ -42,7 +42,23 @@ const STEPS: &[Step] = &[
     Step { name: "node", does: "the reactor rules, called from JavaScript", run: node },
     Step { name: "demo", does: "the demo's trace is the checked-in one", run: demo },
     Step { name: "bindgen", does: "a lowered guest under wasm-bindgen-test", run: bindgen },
+    Step {
+        name: "binaryen",
+        does: "the reactor rules, in wasmtime and Node, lowered by way of Binaryen",
+        run: binaryen,
+    },
+    Step {
+        name: "programs",
+        does: "real programs, lowered in each way, in Node and wasmtime",
+        run: |bench| programs::run(bench.workspace, &mut bench.tally),
+    },
+    Step { name: "fuzz", does: "random modules, for a minute; always from the same seed", run: fuzz },
+    Step { name: "sizes", does: "the sizes that `bench lower` allows", run: sizes },
 ];
+
+/// For random modules.
+const FUZZ_MINUTES: f64 = 1.0;
+const FUZZ_SEED: u64 = 1 << 40;
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     if args.first().is_some_and(|arg| arg == "--list") {
@@ -58,7 +74,7 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
             "no step `{unknown}`; the steps are shown by\n  cargo xtask test --list"
         )));
     }
-    let mut bench = Bench { workspace, tally: Tally::default(), tools: None, guests: None };
+    let mut bench = Bench { workspace, tally: Tally::default(), tools: None, wasm_opt: None, guests: None };
     for step in STEPS {
         if wanted.is_empty() || wanted.contains(step.name) {
             (step.run)(&mut bench);
@@ -72,6 +88,7 @@ struct Bench<'a> {
     workspace: &'a Workspace,
     tally: Tally,
     tools: Option<Option<Tools>>,
+    wasm_opt: Option<Option<PathBuf>>,
     guests: Option<Option<Vec<(&'static str, PathBuf)>>>,
 }
 
@@ -79,33 +96,33 @@ struct Bench<'a> {
 #[derive(Clone)]
 struct Tools {
     toolchain: Toolchain,
-    wasm_opt: PathBuf,
     node: PathBuf,
 }
 
 impl Bench<'_> {
     /// `None` if the tools cannot be had, which the tally then knows.
     fn tools(&mut self) -> Option<Tools> {
-        let Self { workspace, tally, .. } = self;
+        let tally = &mut self.tally;
         let make = || {
             tally.prepare("setup", "cargo xtask setup", || {
-                Ok(Tools {
-                    toolchain: setup::toolchain(Target::Unknown)?,
-                    wasm_opt: setup::wasm_opt(workspace)?,
-                    node: setup::node()?,
-                })
+                Ok(Tools { toolchain: setup::toolchain(Target::Unknown)?, node: setup::node()? })
             })
         };
         self.tools.get_or_insert_with(make).clone()
     }
 
+    /// Binaryen's program; the tally knows if it cannot be had.
+    fn wasm_opt(&mut self) -> Option<PathBuf> {
+        let Self { workspace, tally, .. } = self;
+        let make = || tally.prepare("wasm-opt", "cargo xtask setup wasm-opt", || setup::wasm_opt(workspace));
+        self.wasm_opt.get_or_insert_with(make).clone()
+    }
+
     /// Builds and lowers a guest.
     fn build(&mut self, guest: &Guest) -> Option<PathBuf> {
-        let tools = self.tools()?;
         let workspace = self.workspace;
         self.tally.prepare(guest.name, &guest.line(), || {
-            let toolchain = setup::toolchain(guest.target)?;
-            guest.build(workspace, &toolchain, &tools.wasm_opt)
+            guest.build(workspace, &setup::toolchain(guest.target)?)
         })
     }
 
@@ -122,6 +139,9 @@ impl Bench<'_> {
 fn native(bench: &mut Bench<'_>) {
     let mut test = bench.workspace.cargo("test");
     test.args(["--workspace", "--no-fail-fast"]);
+    // Tests of the tool lower by way of Binaryen, too.
+    let Some(wasm_opt) = bench.wasm_opt() else { return };
+    test.env("WINDLASS_WASM_OPT", wasm_opt);
     let Some(test) = bench.with_guests(&mut test) else { return };
     bench.tally.tests("native", Report::Libtest, test);
 }
@@ -169,18 +189,52 @@ fn seam(bench: &mut Bench<'_>) {
 }
 
 fn node(bench: &mut Bench<'_>) {
-    let Some(tools) = bench.tools() else { return };
+    let Some(mut test) = of_rules_in_node(bench, "node") else { return };
+    let Some(test) = bench.with_guests(&mut test) else { return };
+    bench.tally.tests("node", Report::Node, test);
+}
+
+fn of_rules_in_node(bench: &mut Bench<'_>, step: &str) -> Option<Command> {
+    let tools = bench.tools()?;
     let files = match bench.workspace.files(".test.mjs") {
         Ok(files) => files,
         Err(error) => {
-            bench.tally.check("node", "cargo xtask test node", || Err(error));
-            return;
+            bench.tally.check(step, &format!("cargo xtask test {step}"), || Err(error));
+            return None;
         }
     };
     let mut test = bench.workspace.program(tools.node);
     test.args(["--test", "--test-reporter=tap"]).args(files);
-    let Some(test) = bench.with_guests(&mut test) else { return };
-    bench.tally.tests("node", Report::Node, test);
+    Some(test)
+}
+
+fn binaryen(bench: &mut Bench<'_>) {
+    let Some(wasm_opt) = bench.wasm_opt() else { return };
+    let workspace = bench.workspace;
+    let mut guests = Vec::new();
+    for (variable, guest) in GUESTS {
+        let line = format!("{} --via binaryen", guest.line());
+        let built = bench.tally.prepare(&format!("{}, via binaryen", guest.name), &line, || {
+            guest.build_via_binaryen(workspace, &setup::toolchain(guest.target)?, &wasm_opt)
+        });
+        let Some(file) = built else { return };
+        guests.push((*variable, file));
+    }
+    let mut test = workspace.cargo("test");
+    test.args(["--package", "windlass-host", "--no-fail-fast", "--test", "rules", "--test", "traces"]);
+    bench.tally.tests("binaryen, wasmtime", Report::Libtest, test.envs(guests.clone()));
+    let Some(mut test) = of_rules_in_node(bench, "binaryen") else { return };
+    bench.tally.tests("binaryen, node", Report::Node, test.envs(guests));
+}
+
+fn fuzz(bench: &mut Bench<'_>) {
+    fuzz::configurations(bench.workspace, &mut bench.tally, FUZZ_SEED, FUZZ_MINUTES);
+}
+
+fn sizes(bench: &mut Bench<'_>) {
+    let workspace = bench.workspace;
+    let line = "cargo xtask bench lower --gate";
+    bench.tally.check("sizes", line, || bench::lower(workspace, &["--gate".to_owned()]));
 }
 
 fn demo(bench: &mut Bench<'_>) {
@@ -204,9 +258,8 @@ fn bindgen(bench: &mut Bench<'_>) {
     match tools.toolchain.cargo("test", Library::Alloc, &dir) {
         Ok(mut test) => {
             test.env("CARGO_TARGET_DIR", tools.toolchain.target_dir(workspace.target()));
-            // For tests/bindgen/runner and what it calls.
+            // For tests/bindgen/runner.
             test.env("WINDLASS_LOWER", workspace.target().join("debug/windlass-lower"));
-            test.env("WINDLASS_WASM_OPT", tools.wasm_opt);
             bench.tally.tests("bindgen", Report::Libtest, &mut test);
         }
         Err(error) => bench.tally.check("bindgen", "cargo xtask test bindgen", || Err(error)),

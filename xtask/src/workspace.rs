@@ -48,6 +48,15 @@ impl Workspace {
         command
     }
 
+    /// `cargo SUBCOMMAND --release` for the packages that run modules in wasmtime besides `windlass-host`: always all of them, so that
+    /// one wasmtime is built for all.
+    pub(crate) fn with_wasmtime(&self, subcommand: &str) -> Command {
+        let mut command = self.cargo(subcommand);
+        command.args(["--release", "--package", "bench-lower", "--package", "lower-tests"]);
+        command.args(["--package", "program-tests", "--features", "lower-tests/wasmtime"]);
+        command
+    }
+
     /// Another program at the workspace's root.
     pub(crate) fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -32,6 +32,13 @@ fn module(fields: &str) -> Vec<u8> {
     ))
 }
 
+/// No caller has used what a call returned that was suspended.
+#[track_caller]
+fn nothing_went_on(running: &mut Running) {
+    let log = running.log();
+    assert!(!log.iter().any(|call| call.starts_with("log")), "{log:?}");
+}
+
 /// Lowers a module in each way, and gives it to the test with every call suspended.
 fn in_each_way(wasm: &[u8], tune: impl Fn(&mut Options), test: impl Fn(&mut Running)) {
     for Way { name, mut options } in own_ways() {
@@ -56,7 +63,8 @@ fn traps_in(running: &mut Running, export: &str, name: &str) {
 fn good(running: &mut Running) {
     let before = running.suspensions();
     running.forget_suspension();
-    assert_eq!(running.call("good", &[]), Ok(vec!["1007".to_owned()]));
+    let ended = running.call("good", &[]);
+    assert_eq!(ended, Ok(vec!["1007".to_owned()]), "{}", running.trapped_in());
     assert_eq!(running.suspensions(), before + 1);
 }
 
@@ -79,7 +87,7 @@ fn a_denied_function_on_the_stack_of_a_suspension() {
         traps_in(running, "run", NOT_LOWERED);
         traps_in(running, "run_indirect", NOT_LOWERED);
         traps_in(running, "run_itself", NOT_LOWERED);
-        assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
+        nothing_went_on(running);
     });
 }
 
@@ -103,10 +111,11 @@ fn a_denied_function_that_tail_calls() {
     in_each_way(&wasm, deny, |running| {
         for export in ["run", "run_indirect", "run_import"] {
             good(running);
-            assert_eq!(running.call(export, &[]), Err("UnreachableCodeReached".to_owned()), "{export}");
+            let ended = running.call(export, &[]);
+            nothing_went_on(running);
+            assert_eq!(ended, Err("UnreachableCodeReached".to_owned()), "{export}");
             good(running);
         }
-        assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
     });
 }
 
@@ -132,9 +141,9 @@ fn an_ignored_call_through_a_table_that_suspends() {
         for export in ["run", "run_import", "run_lowered"] {
             traps_in(running, export, NOT_LOWERED);
         }
-        assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
+        nothing_went_on(running);
         assert_eq!(running.call("run_tail", &[]), Err("UnreachableCodeReached".to_owned()));
-        assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
+        nothing_went_on(running);
         good(running);
     });
 }
@@ -175,7 +184,7 @@ fn an_import_that_is_not_listed() {
         for export in ["run", "run_indirect", "run_tail"] {
             traps_in(running, export, NOT_LISTED);
         }
-        assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
+        nothing_went_on(running);
     });
 }
 
@@ -203,8 +212,9 @@ fn a_function_of_the_host_in_a_table() {
         }
         for export in ["run", "run_other_type", "run_tail"] {
             good(running);
-            assert_eq!(running.call(export, &[]), Err("UnreachableCodeReached".to_owned()), "{export}");
-            assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
+            let ended = running.call(export, &[]);
+            nothing_went_on(running);
+            assert_eq!(ended, Err("UnreachableCodeReached".to_owned()), "{export}");
             good(running);
         }
         // What does not suspend may be called.
@@ -237,7 +247,7 @@ fn an_export_in_a_table() {
             Err(trap) => {
                 assert_eq!(trap, "UnreachableCodeReached");
                 assert!(running.trapped_in().starts_with("windlass."), "{}", running.trapped_in());
-                assert!(!running.log().iter().any(|call| call.starts_with("log")), "nothing went on");
+                nothing_went_on(running);
             }
         }
         good(running);
@@ -441,7 +451,7 @@ fn an_instance_goes_on_after_traps_and_errors_of_the_host() {
                 ("thrown", "thrown by the host"),
                 ("deep", "thrown by the host"),
             ] {
-                assert_eq!(running.call(export, &[]), Err(trap.to_owned()));
+                assert_eq!(running.call(export, &[]), Err(trap.to_owned()), "{export}: {}", running.trapped_in());
                 good(running);
             }
         }

@@ -78,7 +78,8 @@ pub fn interleaved(case: &Case, wasm: &[u8], means: Means) -> Result<Run, NoRun>
     let contexts = case.calls.len();
     let host = SharedHost::new(Host::new(case, means, contexts));
     let mut machine = Interpreter::new(wasm, &host).map_err(no_run)?;
-    machine.set_global("fuel", Value::I32(case.fuel * contexts as u32));
+    // For all contexts together: it bounds how deep a call may be, and what is suspended has to fit its buffer.
+    machine.set_global("fuel", Value::I32(case.fuel));
     let mut schedule = Rng::new(case.seed, "schedule");
     let mut outcomes = vec![None; contexts];
     let mut suspended: Vec<Option<Suspended>> = (0..contexts).map(|_| None).collect();
@@ -140,7 +141,11 @@ fn call_lowered(
     match (state(machine)?, suspended) {
         (0, false) => Ok(Some(values)),
         (1, true) => {
-            machine.call("asyncify_stop_unwind", &[])?;
+            machine.call("asyncify_stop_unwind", &[]).map_err(|stop| match stop {
+                // It does nothing but move frames to the buffer.
+                Stop::Trap(text) => Stop::Exhausted(format!("stop_unwind: {text}")),
+                stop => stop,
+            })?;
             if state(machine)? != 0 {
                 return Err(Stop::Fault("still unwinding after stop_unwind".to_owned()));
             }

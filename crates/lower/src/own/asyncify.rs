@@ -26,7 +26,7 @@
 //! ```
 //!
 //! *Borders*: a host function may stand between two calls of exports. The frames of each call are followed by a border
-//! {their length, the length of everything, a mark}; rewinding goes the other way round, from the outermost call
+//! {their length, the length of everything, which function it was, a mark}; rewinding goes the other way round, from the outermost call
 //! inward: each wrapper that is entered takes the last part that nobody has taken.
 //!
 //! *Gates*: every import is called through a gate. That of an import which may suspend confirms that a suspension
@@ -53,8 +53,11 @@ pub(crate) const MODULE: &str = "asyncify";
 /// The parts of the ABI, as imports and, with a prefix, as exports.
 const PARTS: [&str; 5] = ["start_unwind", "stop_unwind", "start_rewind", "stop_rewind", "get_state"];
 
-/// Follows the frames of a call: {length, length of everything, mark}.
-const BORDER: i32 = 12;
+/// Follows the frames of a call: {length, length of everything, which function was called, mark}.
+const BORDER: i32 = 16;
+
+/// The header of a segment in a stable buffer.
+const SEGMENT: i32 = 12;
 
 /// What a border ends with; found elsewhere only by accident.
 const MARK: i32 = 0x776e_646c;
@@ -71,6 +74,7 @@ mod trap {
     pub(super) const NO_FRAMES: &str = "windlass.start_rewind_of_a_buffer_without_frames";
     pub(super) const NOT_REWOUND: &str = "windlass.rewound_by_other_calls_than_those_that_were_unwound";
     pub(super) const OTHER_BUFFER: &str = "windlass.suspended_into_another_buffer_than_the_stable_one";
+    pub(super) const NESTED: &str = "windlass.suspended_through_an_export_that_the_module_called_itself";
     pub(super) const TUNNEL: &str = "windlass.host_frames_amid_a_suspension_need_a_buffer_that_is_not_stable";
 }
 
@@ -96,6 +100,10 @@ pub(crate) struct Shell {
     chunk: u32,
     /// Whether the last thing written is a border.
     closed: u32,
+    /// Whether a call has been left without a border, as if it were the outermost one.
+    is_left: u32,
+    /// The function of that call.
+    left_function: u32,
     /// The pending frames of the outermost call, which `stop_unwind` takes from where they are.
     left_cur: u32,
     left_end: u32,
@@ -104,7 +112,8 @@ pub(crate) struct Shell {
     rewind_end: u32,
     /// Whether nothing of it has been handed out.
     rewind_first: u32,
-    /// Wrappers that are open, one out of an import of the other.
+    /// Wrappers that are open, one out of an import of the other. Only a hint: a trap, or an error that the host throws
+    /// through the module, leaves it wrong. It is too large then, or 1.
     depth: u32,
     /// Whether an import is running. A wrapper that is entered while none is begins anew: what was open has trapped.
     in_import: u32,
@@ -152,6 +161,7 @@ impl Shell {
         let (cur, wp, room, entry) = (global("cur"), global("wp"), global("room"), global("entry"));
         let (data, end, start) = (global("data"), global("end"), global("start"));
         let (chunk, closed) = (global("chunk"), global("closed"));
+        let (is_left, left_function) = (global("is_left"), global("left_function"));
         let (left_cur, left_end) = (global("left_cur"), global("left_end"));
         let (rewind_base, rewind_end) = (global("rewind_base"), global("rewind_end"));
         let (rewind_first, depth) = (global("rewind_first"), global("depth"));
@@ -162,9 +172,9 @@ impl Shell {
         // No frame has the address 0: it says that there is none.
         let top = added.word("windlass.top", 16);
         let start_inside = added.reserve(&[I32], &[], "windlass.start_unwind");
-        let resume = added.reserve(&[], &[], "windlass.resume");
+        let resume = added.reserve(&[I32], &[], "windlass.resume");
         let saved = if options.stable_buffer { 7 } else { 5 };
-        let leave = added.reserve(&vec![I32; saved], &[], "windlass.leave");
+        let leave = added.reserve(&vec![I32; 1 + saved], &[], "windlass.leave");
         let reserve = added.reserve(&[I32], &[], "windlass.reserve");
         let mut functions = [0; 5];
         for (slot, name) in functions.iter_mut().zip(PARTS) {
@@ -184,6 +194,7 @@ impl Shell {
             trap::NO_FRAMES,
             trap::NOT_REWOUND,
             trap::OTHER_BUFFER,
+            trap::NESTED,
             trap::TUNNEL,
         ] {
             traps.insert(name, added.reserve_trap(name));
@@ -220,6 +231,8 @@ impl Shell {
             start,
             chunk,
             closed,
+            is_left,
+            left_function,
             left_cur,
             left_end,
             rewind_base,
@@ -403,7 +416,7 @@ impl Shell {
             let mut code = Vec::new();
             let mut sink = InstructionSink::new(&mut code);
             // The host may go on calling, in code that must not believe that it is suspended.
-            for flag in [self.store.unwinding, self.rewinding] {
+            for flag in [self.store.unwinding, self.rewinding, self.seg] {
                 sink.i32_const(0).global_set(flag);
             }
             sink.unreachable().end();
@@ -437,7 +450,8 @@ impl Shell {
             let ty = module.function_type(*function).ok_or_else(|| internal("a function without a type"))?;
             // What suspends by itself needs a frame, too, for the call again.
             let callee = indices.references[*function as usize];
-            let code = self.wrap(ty.params(), ty.results(), frames, added, |sink, params| {
+            let number = *function as i32 + 1;
+            let code = self.wrap(number, ty.params(), ty.results(), frames, added, |sink, params| {
                 for param in 0..params {
                     sink.local_get(param);
                 }
@@ -452,7 +466,7 @@ impl Shell {
                 Some(table) if table.table64 => ValType::I64,
                 _ => ValType::I32,
             });
-            let code = self.wrap(&params, signature.results(), frames, added, |sink, params| {
+            let code = self.wrap(0, &params, signature.results(), frames, added, |sink, params| {
                 for param in 0..params {
                     sink.local_get(param);
                 }
@@ -544,9 +558,12 @@ impl Shell {
         (write(0, false), write(1, true))
     }
 
-    /// A wrapper around a call: where an unwinding ends and a rewinding begins.
+    /// A wrapper around a call: where an unwinding ends and a rewinding begins. `number` is that of the function, from
+    /// 1; 0: it is in a table.
+    #[expect(clippy::too_many_arguments, reason = "what a function consists of")]
     fn wrap(
         &self,
+        number: i32,
         params: &[ValType],
         results: &[ValType],
         frames: &mut Frames,
@@ -576,7 +593,7 @@ impl Shell {
             sink.global_get(self.rewind_first).if_(BlockType::Empty);
             sink.global_get(self.rewind_base).local_set(top).end();
         }
-        sink.call(self.resume);
+        sink.i32_const(number).call(self.resume);
         for (global, ty) in globals.iter().zip(results) {
             crate::own::code::take_result(&mut sink, *global, *ty);
         }
@@ -588,6 +605,7 @@ impl Shell {
         }
         call(&mut sink, count);
         sink.end();
+        sink.i32_const(number);
         for (local, _) in (count..).zip(&saved) {
             sink.local_get(local);
         }
@@ -608,12 +626,12 @@ impl Shell {
     }
 
     fn restore_saved(&self, sink: &mut InstructionSink<'_>) {
-        for (local, global) in (0..).zip(self.saved()) {
+        for (local, global) in (1..).zip(self.saved()) {
             sink.local_get(local).global_set(global);
         }
     }
 
-    /// `resume()`: takes the frames of one call, then one after the other.
+    /// `resume(number)`: takes the frames of one call, then one after the other.
     fn resume_loop(&self, resume_type: u32, resume_table: u32) -> Vec<u8> {
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
@@ -636,7 +654,7 @@ impl Shell {
         sink.global_get(self.store.unwinding).i32_eqz().br_if(0);
         sink.end().end();
         sink.end();
-        finish_function(&[], code)
+        finish_function(&[Encoded::I32], code)
     }
 
     /// A word where frames are.
@@ -674,12 +692,24 @@ impl Shell {
         ]
     }
 
+    /// Traps unless the function whose number is on the stack is the one that is called now: local 0. Those in tables
+    /// have no number, and may be called in another way.
+    fn check_number(&self, sink: &mut InstructionSink<'_>) {
+        let (number, was) = (0, 1);
+        sink.local_tee(was).local_get(number).i32_ne();
+        sink.local_get(was).i32_const(0).i32_ne().i32_and();
+        sink.local_get(number).i32_const(0).i32_ne().i32_and();
+        self.trap_if(sink, trap::NOT_REWOUND);
+    }
+
     /// Takes the last part that has not been handed out.
     fn claim(&self, sink: &mut InstructionSink<'_>) {
         sink.global_get(self.rewind_base).global_get(self.rewind_end).i32_eq();
         self.trap_if(sink, trap::NOT_REWOUND);
         sink.i32_const(0).global_set(self.rewind_first);
         sink.global_get(self.rewind_end).i32_const(BORDER).i32_sub().global_set(self.end);
+        sink.global_get(self.end).i32_load(self.at(8));
+        self.check_number(sink);
         sink.global_get(self.end);
         sink.global_get(self.end).i32_load(self.at(0)).i32_sub().global_set(self.store.cur);
         sink.global_get(self.store.cur).global_set(self.rewind_end);
@@ -728,7 +758,8 @@ impl Shell {
             sink.global_get(self.top).global_set(global);
         }
         self.set_room(&mut sink);
-        for global in [self.left_cur, self.left_end, self.closed, self.confirmed, self.rewinding] {
+        let flags = [self.closed, self.is_left, self.confirmed, self.rewinding];
+        for global in [self.left_cur, self.left_end].into_iter().chain(flags) {
             sink.i32_const(0).global_set(global);
         }
         sink.i32_const(1).global_set(self.store.unwinding);
@@ -736,15 +767,18 @@ impl Shell {
         finish_function(&[], code)
     }
 
-    /// `leave(saved..)`: a call is over, or suspended. What was pending for the outer one is again.
+    /// `leave(number, saved..)`: a call is over, or suspended. What was pending for the outer one is again.
     fn leave(&self) -> Vec<u8> {
-        let size = self.saved().len() as u32;
+        let (number, size) = (0, 1 + self.saved().len() as u32);
         let store = self.store;
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
         sink.global_get(store.unwinding).if_(BlockType::Empty);
         sink.global_get(self.confirmed).i32_eqz();
         self.trap_if(&mut sink, trap::STRANGER);
+        // What was taken for the outermost call was not.
+        sink.global_get(self.is_left);
+        self.trap_if(&mut sink, trap::NESTED);
         sink.global_get(self.depth).i32_const(1).i32_gt_u().if_(BlockType::Empty);
         // A host function stands between this call and the next one that is left.
         sink.global_get(self.end).global_get(store.cur).i32_sub().local_set(size);
@@ -755,15 +789,19 @@ impl Shell {
         sink.global_get(store.wp).local_get(size).i32_add().global_set(store.wp);
         sink.global_get(store.wp);
         sink.global_get(store.wp).global_get(self.chunk).i32_sub().i32_store(self.at(0));
-        sink.global_get(store.wp).i32_const(MARK).i32_store(self.at(8));
+        sink.global_get(store.wp).local_get(number).i32_store(self.at(8));
+        sink.global_get(store.wp).i32_const(MARK).i32_store(self.at(12));
         sink.global_get(store.wp).i32_const(BORDER).i32_add().global_set(store.wp);
         sink.global_get(store.wp).global_set(self.chunk);
         sink.i32_const(1).global_set(self.closed);
         sink.else_();
         sink.global_get(store.cur).global_set(self.left_cur);
         sink.global_get(self.end).global_set(self.left_end);
+        sink.i32_const(1).global_set(self.is_left);
         sink.i32_const(0).global_set(self.closed);
-        sink.end().end();
+        sink.end();
+        sink.local_get(number).global_set(self.left_function);
+        sink.end();
         self.restore_saved(&mut sink);
         sink.end();
         finish_function(&[Encoded::I32], code)
@@ -800,7 +838,8 @@ impl Shell {
         sink.local_get(at).local_get(old).i32_add().local_tee(at);
         sink.local_get(length).i32_store(field(0));
         sink.local_get(at).local_get(total).i32_store(field(4));
-        sink.local_get(at).i32_const(MARK).i32_store(field(8));
+        sink.local_get(at).global_get(self.left_function).i32_store(field(8));
+        sink.local_get(at).i32_const(MARK).i32_store(field(12));
         sink.global_get(self.data).local_get(at).i32_const(BORDER).i32_add().i32_store(CURRENT);
         sink.end();
         finish_function(&[Encoded::I32; 6], code)
@@ -839,7 +878,7 @@ impl Shell {
         // Some never say that the unwinding is over.
         sink.call(stop_unwind);
         sink.local_get(data).i32_load(CURRENT).i32_const(BORDER).i32_sub().local_tee(at);
-        sink.i32_load(MemArg { offset: 8, align: 0, memory_index: 0 }).i32_const(MARK).i32_ne();
+        sink.i32_load(MemArg { offset: 12, align: 0, memory_index: 0 }).i32_const(MARK).i32_ne();
         self.trap_if(&mut sink, trap::NO_FRAMES);
         sink.local_get(at).i32_load(MemArg { offset: 4, align: 0, memory_index: 0 }).local_tee(size);
         sink.local_get(at).i32_gt_u();
@@ -887,7 +926,7 @@ impl Shell {
 /// ```
 ///
 /// As in the windlass ABI, one unwinding writes one segment {the one below, next frame, end}; the border names the
-/// topmost one.
+/// topmost one. Two calls with a host function between them would have to share it: that traps.
 impl Shell {
     fn stable_bodies(&self) -> Vec<(u32, Vec<u8>)> {
         let [start_unwind, stop_unwind, start_rewind, stop_rewind, get_state] = self.parts.functions;
@@ -909,7 +948,7 @@ impl Shell {
         let mut sink = InstructionSink::new(&mut code);
         sink.local_get(data).global_set(self.data);
         // The data may be filled in only now: the first frame asks for room.
-        for global in [self.store.wp, self.store.room, self.confirmed, self.rewinding] {
+        for global in [self.store.wp, self.store.room, self.confirmed, self.is_left, self.rewinding] {
             sink.i32_const(0).global_set(global);
         }
         sink.i32_const(1).global_set(self.store.unwinding);
@@ -949,12 +988,13 @@ impl Shell {
         sink.global_get(self.own_start).global_set(self.seg);
         // The header has to fit before it is written.
         sink.global_get(self.data).i32_load(LIMIT).global_get(self.own_start).i32_sub();
-        sink.i32_const(2 * BORDER).i32_lt_s();
+        sink.i32_const(SEGMENT + BORDER).i32_lt_s();
         self.trap_if(sink, trap::OVERFLOW);
         sink.global_get(self.seg).i32_const(0).i32_store(field(0));
         sink.end();
-        sink.global_get(self.seg).i32_const(BORDER).i32_add().global_set(store.wp);
-        sink.global_get(self.data).i32_load(LIMIT).i32_const(2 * BORDER).i32_sub().global_set(store.room);
+        sink.global_get(self.seg).i32_const(SEGMENT).i32_add().global_set(store.wp);
+        // Behind the last frame comes the header of another segment, or the border.
+        sink.global_get(self.data).i32_load(LIMIT).i32_const(SEGMENT + BORDER).i32_sub().global_set(store.room);
     }
 
     fn stable_leave(&self) -> Vec<u8> {
@@ -963,12 +1003,14 @@ impl Shell {
         sink.global_get(self.store.unwinding).if_(BlockType::Empty);
         sink.global_get(self.confirmed).i32_eqz();
         self.trap_if(&mut sink, trap::STRANGER);
-        sink.global_get(self.depth).i32_const(1).i32_gt_u();
+        sink.global_get(self.is_left);
         self.trap_if(&mut sink, trap::TUNNEL);
+        sink.i32_const(1).global_set(self.is_left);
+        sink.local_get(0).global_set(self.left_function);
         // Nobody wrote a frame: every call was in tail position.
         sink.global_get(self.store.wp).i32_eqz().if_(BlockType::Empty);
         sink.i32_const(0).call(self.store.grow).end();
-        sink.global_get(self.seg).global_get(self.seg).i32_const(BORDER).i32_add().i32_store(field(4));
+        sink.global_get(self.seg).global_get(self.seg).i32_const(SEGMENT).i32_add().i32_store(field(4));
         sink.global_get(self.seg).global_get(self.store.wp).i32_store(field(8));
         sink.global_get(self.seg).global_set(self.left_cur);
         sink.global_get(self.own_start).global_set(self.left_end);
@@ -987,7 +1029,8 @@ impl Shell {
         sink.i32_const(0).global_set(self.store.unwinding);
         sink.global_get(wp).global_get(self.left_cur).i32_store(field(0));
         sink.global_get(wp).global_get(self.left_end).i32_store(field(4));
-        sink.global_get(wp).i32_const(MARK).i32_store(field(8));
+        sink.global_get(wp).global_get(self.left_function).i32_store(field(8));
+        sink.global_get(wp).i32_const(MARK).i32_store(field(12));
         sink.global_get(self.data).global_get(wp).i32_const(BORDER).i32_add().i32_store(CURRENT);
         sink.end();
         finish_function(&[], code)
@@ -999,10 +1042,11 @@ impl Shell {
         let mut sink = InstructionSink::new(&mut code);
         sink.call(self.parts.functions[1]);
         sink.local_get(data).i32_load(CURRENT).i32_const(BORDER).i32_sub().local_tee(at);
-        sink.i32_load(field(8)).i32_const(MARK).i32_ne();
+        sink.i32_load(field(12)).i32_const(MARK).i32_ne();
         self.trap_if(&mut sink, trap::NO_FRAMES);
         // Frames are used up as they are resumed: once.
-        sink.local_get(at).i32_const(0).i32_store(field(8));
+        sink.local_get(at).i32_const(0).i32_store(field(12));
+        sink.local_get(at).i32_load(field(8)).global_set(self.left_function);
         sink.local_get(at).i32_load(field(0)).global_set(self.rewind_base);
         sink.local_get(at).i32_load(field(4)).global_set(self.rewind_end);
         sink.local_get(data).global_get(self.rewind_end).i32_store(CURRENT);
@@ -1017,6 +1061,8 @@ impl Shell {
         sink.global_get(self.rewind_first).i32_eqz();
         self.trap_if(sink, trap::NOT_REWOUND);
         sink.i32_const(0).global_set(self.rewind_first);
+        sink.global_get(self.left_function);
+        self.check_number(sink);
         sink.global_get(self.rewind_base).global_set(self.seg);
         sink.global_get(self.rewind_end).global_set(self.own_start);
         sink.global_get(self.data).global_set(self.own_data);

@@ -961,21 +961,22 @@ impl Emitter<'_, '_> {
         self.sink().i32_const(site as i32 + 1).global_get(flag).br_if(cold).drop();
         let op = self.body.sites[site as usize].op;
         if is_tail_call(&self.body.ops[op as usize].operator) {
-            match self.kind {
-                Kind::Resume => self.return_(),
-                Kind::Normal | Kind::Single => {
-                    self.sink().return_();
-                }
-            }
+            self.return_();
         }
     }
 
     /// The trap after a call that suspends though it must not.
     fn guard(&mut self, op: u32) {
         let operator = &self.body.ops[op as usize].operator;
-        if self.around.calls.reach(self.around.function, operator) == Reach::Mistake && !is_tail_call(operator) {
+        // One in tail position has its test with it.
+        if self.is_mistake(operator) && !is_tail_call(operator) {
             write_guard(&mut self.code, &self.store);
         }
+    }
+
+    /// Whether a suspension that comes out of a call is one that the user excluded.
+    fn is_mistake(&self, operator: &Operator<'_>) -> bool {
+        self.around.calls.reach(self.around.function, operator) == Reach::Mistake
     }
 
     /// Puts operands that a site needs into their temps as soon as they are there.
@@ -1010,7 +1011,11 @@ impl Emitter<'_, '_> {
             }
             Operator::ReturnCall { function_index } => {
                 let function = self.around.indices.calls[*function_index as usize];
-                if self.body.ops[op as usize].site != NONE {
+                if self.is_mistake(operator) {
+                    self.sink().call(function);
+                    write_guard(&mut self.code, &self.store);
+                    self.return_();
+                } else if self.body.ops[op as usize].site != NONE {
                     // It is called again from a frame of this function, so it does not take its place.
                     self.sink().call(function);
                 } else if resume {
@@ -1020,6 +1025,11 @@ impl Emitter<'_, '_> {
                 } else {
                     self.sink().return_call(function);
                 }
+            }
+            Operator::ReturnCallIndirect { type_index, table_index } if self.is_mistake(operator) => {
+                self.sink().call_indirect(*table_index, *type_index);
+                write_guard(&mut self.code, &self.store);
+                self.return_();
             }
             Operator::ReturnCallIndirect { type_index, table_index } if resume => {
                 self.sink().call_indirect(*table_index, *type_index);
@@ -1090,6 +1100,10 @@ impl Emitter<'_, '_> {
     }
 
     fn return_(&mut self) {
+        if self.kind != Kind::Resume {
+            self.sink().return_();
+            return;
+        }
         let label = self.control.first().map_or(0, |control| control.label);
         let depth = self.depth(label);
         self.sink().br(depth);

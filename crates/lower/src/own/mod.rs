@@ -331,7 +331,9 @@ fn untouched(
     while !operators.eof() {
         let (operator, at) = operators.read_with_offset()?;
         let after = operators.original_position();
+        let is_mistake = calls.reach(function, &operator) == Reach::Mistake;
         let moved = match operator {
+            Operator::ReturnCall { .. } if is_mistake => None,
             Operator::Call { function_index } => Some((function_index, 0x10, &indices.calls)),
             Operator::ReturnCall { function_index } => Some((function_index, 0x12, &indices.calls)),
             Operator::RefFunc { function_index } => Some((function_index, 0xd2, &indices.references)),
@@ -345,12 +347,30 @@ fn untouched(
             wasm_encoder::Encode::encode(&indices[callee as usize], &mut code);
             copied = after;
         }
-        let is_call = matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
-        if is_call && calls.reach(function, &operator) == Reach::Mistake {
-            code.extend_from_slice(&wasm[copied..after]);
+        if is_mistake {
+            form = Form::Guarded;
+            // A call in tail position has to come back to be tested.
+            let is_tail = match operator {
+                Operator::ReturnCall { function_index } => {
+                    code.extend_from_slice(&wasm[copied..at]);
+                    InstructionSink::new(&mut code).call(indices.calls[function_index as usize]);
+                    true
+                }
+                Operator::ReturnCallIndirect { type_index, table_index } => {
+                    code.extend_from_slice(&wasm[copied..at]);
+                    InstructionSink::new(&mut code).call_indirect(table_index, type_index);
+                    true
+                }
+                _ => {
+                    code.extend_from_slice(&wasm[copied..after]);
+                    false
+                }
+            };
             copied = after;
             code::write_guard(&mut code, &frames.store);
-            form = Form::Guarded;
+            if is_tail {
+                InstructionSink::new(&mut code).return_();
+            }
         }
     }
     code.extend_from_slice(&wasm[copied..end]);

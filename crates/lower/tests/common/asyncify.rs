@@ -491,12 +491,17 @@ fn host_function(store: &mut Store<Host>, name: &str, ty: wasmi::FuncType) -> Fu
         if name.starts_with("throw") {
             return Err(wasmi::Error::new("thrown by the host"));
         }
-        imported(&mut caller, &name, args, &results, out);
-        Ok(())
+        imported(&mut caller, &name, args, &results, out)
     })
 }
 
-fn imported(caller: &mut Caller<'_, Host>, name: &str, args: &[Val], results: &[ValType], out: &mut [Val]) {
+fn imported(
+    caller: &mut Caller<'_, Host>,
+    name: &str,
+    args: &[Val],
+    results: &[ValType],
+    out: &mut [Val],
+) -> Result<(), wasmi::Error> {
     let shown: Vec<String> = args.iter().map(|value| show(&*caller, value)).collect();
     let call = format!("{name}({})", shown.join(" "));
     let callees: Vec<Func> = (0..)
@@ -526,28 +531,30 @@ fn imported(caller: &mut Caller<'_, Host>, name: &str, args: &[Val], results: &[
                     let at = BUFFER as usize + 4 * place;
                     memory.write(&mut *caller, at, &word.to_le_bytes()).expect("is in bounds");
                 }
-                start_unwind.call(&mut *caller, &[Val::I32(BUFFER as i32)], &mut []).expect("unwinds");
-                return;
+                start_unwind.call(&mut *caller, &[Val::I32(BUFFER as i32)], &mut [])?;
+                return Ok(());
             }
             Some(0) => {}
             Some(2) => {
                 let pending = caller.data_mut().pending.take().expect("something is suspended");
                 assert_eq!(pending.call, call, "called again with the same arguments");
                 assert_eq!(word(&*caller, memory, BUFFER), BUFFER + 8, "`current` is where it was at first");
-                stop_rewind.call(&mut *caller, &[], &mut []).expect("every call has been entered again");
+                // Traps if there are calls that have not been entered again.
+                stop_rewind.call(&mut *caller, &[], &mut [])?;
                 if !caller.data().stable {
                     // The buffer is the guest's.
                     let end = caller.data().end as usize;
                     memory.data_mut(&mut *caller)[BUFFER as usize..end].fill(0xaa);
                 }
                 give(caller, pending.number);
-                return;
+                return Ok(());
             }
             state => panic!("{name} called in state {state:?}"),
         }
     }
     let number = note(caller, &call);
     give(caller, number);
+    Ok(())
 }
 
 fn note(caller: &mut Caller<'_, Host>, call: &str) -> u32 {

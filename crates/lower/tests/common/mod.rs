@@ -83,7 +83,12 @@ pub const WAYS: [(Engine, Optimize); 4] = [
 
 /// A module, lowered in each way.
 pub fn lower_everywhere(wasm: &[u8], options: &Options) -> Vec<(String, Lowered)> {
-    let lowered = WAYS.iter().map(|(via, optimize)| {
+    lower_everywhere_by(wasm, options, Engine::ALL)
+}
+
+fn lower_everywhere_by(wasm: &[u8], options: &Options, engines: &[Engine]) -> Vec<(String, Lowered)> {
+    let ways = WAYS.iter().filter(|(via, _)| engines.contains(via));
+    let lowered = ways.map(|(via, optimize)| {
         let mut options = options.clone();
         (options.via, options.optimize) = (*via, *optimize);
         (format!("{via} {optimize}"), lower_with(wasm, &options))
@@ -127,6 +132,12 @@ impl Running {
         Running::everywhere(&guest(body), &Options::default())
     }
 
+    /// A guest with the usual definitions, in each way of the own engine.
+    pub fn own(body: &str) -> Running {
+        let lowered = lower_everywhere_by(&guest(body), &Options::default(), &[Engine::Own]).into_iter();
+        Running { instances: lowered.map(|(way, lowered)| One::new(way, &lowered.wasm)).collect() }
+    }
+
     /// Does the same in each instance, and returns what is the same in each.
     fn all<R: PartialEq + Debug>(&mut self, what: &str, mut act: impl FnMut(&mut One) -> R) -> R {
         let mut results = self.instances.iter_mut().map(|one| (one.way.clone(), act(one)));
@@ -147,6 +158,11 @@ impl Running {
                 .call(&mut one.store, params.clone())
                 .unwrap_or_else(|error| panic!("{}: {name}: {error}; trace {:?}", one.way, one.store.data()))
         })
+    }
+
+    /// Calls an export that may trap, and says whether it returned.
+    pub fn returns<P: WasmParams + Clone>(&mut self, name: &str, params: P) -> bool {
+        self.all(name, |one| one.function::<P, ()>(name).call(&mut one.store, params.clone()).is_ok())
     }
 
     /// Calls an export that must trap, or let a host error through; returns the message.
