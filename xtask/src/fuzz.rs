@@ -56,7 +56,9 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
         return Ok(());
     };
     let fuzz = FUZZES.iter().find(|fuzz| fuzz.name == name).ok_or_else(|| {
-        Error::new(format!("nothing to fuzz is named `{name}`; what there is is shown by\n  cargo xtask fuzz"))
+        Error::new(format!(
+            "nothing to fuzz is named `{name}`; what there is is shown by\n  cargo xtask fuzz"
+        ))
     })?;
     (fuzz.run)(workspace, rest)
 }

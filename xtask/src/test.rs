@@ -121,9 +121,8 @@ impl Bench<'_> {
     /// Builds and lowers a guest.
     fn build(&mut self, guest: &Guest) -> Option<PathBuf> {
         let workspace = self.workspace;
-        self.tally.prepare(guest.name, &guest.line(), || {
-            guest.build(workspace, &setup::toolchain(guest.target)?)
-        })
+        self.tally
+            .prepare(guest.name, &guest.line(), || guest.build(workspace, &setup::toolchain(guest.target)?))
     }
 
     /// Tells the command where the guests of the rules are; `None` if they cannot be built.

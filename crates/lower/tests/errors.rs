@@ -2,20 +2,31 @@
 
 mod common;
 
-use windlass_lower::{Error, ErrorKind, Options, inspect, lower};
+use windlass_lower::{Engine, Error, ErrorKind, Options, inspect, lower};
 
 #[track_caller]
-fn refused(wasm: &[u8]) -> Error {
-    match lower(wasm, &Options::default()) {
+fn refused(wasm: &[u8], options: &Options) -> Error {
+    match lower(wasm, options) {
         Ok(_) => panic!("lowered"),
         Err(error) => error,
     }
 }
 
+fn via_binaryen() -> Options {
+    let mut options = Options::default();
+    options.via = Engine::Binaryen;
+    options
+}
+
 /// The guest is refused with that kind, a message and a help that contain the given words.
 #[track_caller]
 fn assert_refused(wasm: &[u8], kind: ErrorKind, message: &str, help: &str) {
-    let error = refused(wasm);
+    assert_refused_with(&Options::default(), wasm, kind, message, help);
+}
+
+#[track_caller]
+fn assert_refused_with(options: &Options, wasm: &[u8], kind: ErrorKind, message: &str, help: &str) {
+    let error = refused(wasm, options);
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(message), "{error}");
     let remedy = error.help().unwrap_or_default();
@@ -207,7 +218,8 @@ fn what_asyncify_cannot_transform_is_named_with_its_function() {
         ("try catch_all end", "`try`", "panic=abort"),
     ] {
         let message = format!("function `culprit` uses {construct}, which Binaryen's asyncify");
-        assert_refused(
+        assert_refused_with(
+            &via_binaryen(),
             &guest(&format!("(func $innocent) (func $culprit {body})")),
             ErrorKind::Unsupported,
             &message,
@@ -215,9 +227,10 @@ fn what_asyncify_cannot_transform_is_named_with_its_function() {
         );
     }
     // Without a suspension asyncify does not run, and a tail call to an import goes through its bracket.
-    common::lower(&common::bare_guest(&format!(
+    let simple = common::bare_guest(&format!(
         r#"{EXIT} (import "env" "log_sp" (func $log_sp)) {STACK_POINTER} (func return_call $log_sp)"#
-    )));
+    ));
+    common::lower_with(&simple, &via_binaryen());
 }
 
 #[test]
@@ -270,7 +283,7 @@ fn a_module_without_functions() {
 #[test]
 fn no_wasm_opt() {
     let guest = common::guest("(table 1 funcref)");
-    let mut options = Options::default();
+    let mut options = via_binaryen();
     options.wasm_opt = Some("/nowhere/wasm-opt".into());
     match lower(&guest, &options) {
         Err(error) => {
@@ -287,6 +300,9 @@ fn no_wasm_opt() {
     // What does not suspend needs none.
     let simple = common::bare_guest(&format!("{EXIT} {STACK_POINTER} (func)"));
     assert!(lower(&simple, &options).is_ok());
+    // Nor does the own engine.
+    options.via = Engine::Own;
+    assert!(lower(&guest, &options).is_ok());
 }
 
 #[test]
