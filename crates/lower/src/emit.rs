@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, Function, FunctionSection,
-    GlobalSection, GlobalType, ImportSection, SectionId, TypeSection, ValType,
+    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, Function,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{KnownCustom, Operator};
 
-use crate::own::windlass::Seam;
-use crate::{Engine, FunctionReport, Options};
 use crate::abi::{self, Guest, Intrinsic};
 use crate::error::{Error, ErrorKind};
 use crate::initialize::{GUEST_INITIALIZE, INITIALIZE, Initialize};
 use crate::module::Module;
 use crate::names::Names;
+use crate::own::windlass::Seam;
 use crate::runtime::{Asyncify, Globals, Runtime};
+use crate::{Engine, FunctionReport, Options};
 
 type Result<T = ()> = std::result::Result<T, reencode::Error<Error>>;
 

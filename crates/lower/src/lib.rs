@@ -48,7 +48,7 @@ pub struct Options {
     /// listed: every import may.
     pub suspending_imports: Vec<String>,
     /// With the own engine: functions that may suspend although the analysis sees no way, by name or pattern with
-    /// `*`, or as `#` and the function's index.
+    /// `*`, or as `#` and the function's index. Each of their calls through a table may, too.
     pub allow: Vec<String>,
     /// With the own engine: functions that are never on the stack of a suspension, whatever the analysis sees, in the
     /// form of [`allow`](Options::allow). Should one be on it after all, it traps.
@@ -143,7 +143,7 @@ impl Engine {
 pub enum Optimize {
     /// Code that does not suspend runs at almost full speed. With Binaryen: `-O3`.
     Speed,
-    /// Loops and interpreters as with `Speed`, everything else as with `Size`. With Binaryen: `-O2`.
+    /// Loops that are interpreters as with `Speed`, everything else as with `Size`. With Binaryen: `-O2`.
     #[default]
     Balanced,
     /// The smallest module. With Binaryen: `-Os`.
@@ -241,7 +241,8 @@ pub struct FunctionReport {
     pub name: String,
     /// How its body was made.
     pub form: Form,
-    /// Why it may suspend: the shortest chain of calls from it, itself left out, to what suspends. Empty: it may not.
+    /// Why it may suspend: the shortest chain of calls from it, itself left out, to what suspends; of a longer one the
+    /// first hundred. Empty: it may not.
     pub why: Vec<Hop>,
     /// Calls that may suspend.
     pub sites: u32,
@@ -352,7 +353,7 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
 
 /// Lowers a module for the asyncify ABI with the own engine.
 fn lower_asyncify(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
-    module::check_header(wasm)?;
+    module::validate(wasm)?;
     let transformed = own::transform(wasm, own::Seam::Asyncify, options)?;
     let wasm_after = finish::finish(&transformed.wasm, options.via.name(), false)?;
     Ok(Lowered {

@@ -88,7 +88,8 @@ impl Runtime {
     pub(crate) fn bracket(&self, import: u32, ty: &FuncType) -> Function {
         let g = self.globals;
         let params = ty.params().len() as u32;
-        let mut saved = vec![self.stack_pointer.global, g.current(), g.stack_limit(), g.host_sp(), g.in_host()];
+        let mut saved =
+            vec![self.stack_pointer.global, g.current(), g.stack_limit(), g.host_sp(), g.in_host()];
         if self.has_pending {
             saved.extend(g.pending());
         }

@@ -103,7 +103,7 @@ pub(crate) fn proposals_in_use(wasm: &[u8]) -> Vec<&'static str> {
 }
 
 /// Whether the bytes begin like a module.
-pub(crate) fn check_header(wasm: &[u8]) -> Result<(), Error> {
+fn check_header(wasm: &[u8]) -> Result<(), Error> {
     if !wasm.starts_with(b"\0asm") {
         return Err(Error::new(
             ErrorKind::Invalid,
@@ -135,7 +135,7 @@ impl<'a> Module<'a> {
         Module::index(wasm)
     }
 
-    /// Indexes a module that is validated elsewhere.
+    /// Indexes a module that is known to be valid.
     pub(crate) fn index(wasm: &'a [u8]) -> Result<Module<'a>, Error> {
         let mut module = Module {
             wasm,
@@ -342,8 +342,13 @@ impl<'a> Module<'a> {
                 }
             }
             if found.len() == before {
-                return Err(Error::new(ErrorKind::Unsupported, format!("{option} `{pattern}` names no function"))
-                    .with_help("names are those of the name section; `*` stands for any text, `#7` for function 7"));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{option} `{pattern}` names no function"),
+                )
+                .with_help(
+                    "names are those of the name section; `*` stands for any text, `#7` for function 7",
+                ));
             }
         }
         Ok(found)

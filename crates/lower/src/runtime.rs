@@ -1,4 +1,5 @@
-//! The functions that stand in for the intrinsics which move between stacks.
+//! The functions that stand in for the intrinsics which move between stacks, by way of Binaryen's asyncify. Those of the
+//! own engine are in `own/windlass.rs`.
 //!
 //! A context lies at the low end of its stack, below the frames that asyncify writes upward, while the shadow
 //! stack grows downward from the base:

@@ -140,7 +140,7 @@ fn code(wasm: &[u8]) -> std::ops::Range<usize> {
         wasmparser::Payload::CodeSectionStart { range, .. } => Some(range),
         _ => None,
     });
-    code.map_or(0..wasm.len(), |range| range.start as usize..range.end as usize)
+    code.unwrap_or(0..wasm.len())
 }
 
 #[test]
@@ -148,6 +148,73 @@ fn the_guests_themselves_are_lowered() {
     common::lower(&GUEST);
     common::lower(&SUSPENDS);
     common::lower_with(&PAUSES, &common::asyncify::options());
+}
+
+#[test]
+fn code_that_is_ill_typed_around_calls_is_refused() {
+    // The analysis meets it before the validator has seen the operator.
+    for body in [
+        "call $odd",
+        "call $stop i32.const 1 call $odd drop call $odd",
+        "return_call $odd",
+        "call_indirect (type $f)",
+        "i32.const 0 call_indirect (type $f)",
+        "return_call_indirect (type $f)",
+        "if call $stop end",
+        "i32.const 1 block call $odd drop end",
+        "i32.const 1 block if call $stop end end",
+        "i32.const 1 block (param i32) call $stop drop call $odd end",
+        "block (param i32) call $stop end",
+        "loop (param i32 i32) call $stop end",
+        "i32.const 1 if (param i32) call $stop end",
+        "i32.const 1 loop call $odd br_if 0 end",
+        "f32.const 1 call $odd",
+        "call $stop end",
+        "block call $stop",
+        "else call $stop",
+        "i32.const 1 if call $stop else else call $stop end",
+        "br 7 call $stop",
+        "call $stop br_table 0 9 1",
+        "call $stop local.get 77",
+        "call $stop call 99",
+        "call $stop call_indirect 5 (type $f)",
+        "call $stop ref.func 99",
+        "call $stop i32.const 3",
+        "unreachable call $odd if call $odd else call $stop end",
+        "try_table (catch_all 5) call $stop end",
+        "try call $stop catch 7 call $stop end",
+        "try call $stop delegate 9",
+        "call $stop throw 3",
+        "call $stop rethrow 0",
+        "local.get 0 local.get 0 select call $odd",
+    ] {
+        let abi = |imports: &str| {
+            common::assemble(&format!(
+                r#"(module {imports}
+                (type $f (func (param i32) (result i32)))
+                (memory 2)
+                (global $__stack_pointer (export "__stack_pointer") (mut i32) (i32.const 65536))
+                (table 2 funcref)
+                (elem (i32.const 0) func $odd)
+                (func $f (export "f") {body})
+                (@custom "windlass.abi" "\01\00\00\00"))"#
+            ))
+        };
+        let odd = "(func $odd (param i32) (result i32) (call $stop) (i32.const 1))";
+        let asyncify = abi(&format!(r#"(import "env" "stop" (func $stop)) {odd}"#));
+        let windlass = abi(&format!(
+            r#"(import "windlass" "leave" (func $leave (param i32)))
+            (func $stop (call $leave (i32.const 0))) {odd}"#
+        ));
+        for (wasm, abi) in [(asyncify, Abi::Asyncify), (windlass, Abi::Windlass)] {
+            for optimize in Optimize::ALL {
+                let mut options = Options::default();
+                (options.abi, options.optimize) = (abi, *optimize);
+                let error = lower(&wasm, &options).expect_err(body);
+                assert_eq!(error.kind(), ErrorKind::Invalid, "{abi} {optimize}, {body}: {error}");
+            }
+        }
+    }
 }
 
 proptest! {

@@ -218,14 +218,25 @@ fn wanderers() -> Running {
 
 /// Lets tasks wander, and returns how many chunks were asked for.
 #[track_caller]
-fn wander(guest: &mut Running, tasks: i32, size: i32, deepest: i32, push: i32, directly: bool, fuel: i32) -> i32 {
+fn wander(
+    guest: &mut Running,
+    tasks: i32,
+    size: i32,
+    deepest: i32,
+    push: i32,
+    directly: bool,
+    fuel: i32,
+) -> i32 {
     let before = guest.call::<(), i32>("allocs", ());
     for seed in 1..=3 {
         guest.call::<_, ()>("wander", (tasks, size, deepest, push, i32::from(directly), seed, fuel));
         assert_eq!(guest.trace(), [], "seed {seed}");
         assert_eq!(guest.stack_pointer(), 65536);
         let live = guest.call::<(), i32>("live", ());
-        assert!(live <= 1, "seed {seed}: {live} chunks are held when every task is done; one may be, as a spare");
+        assert!(
+            live <= 1,
+            "seed {seed}: {live} chunks are held when every task is done; one may be, as a spare"
+        );
     }
     guest.call::<(), i32>("allocs", ()) - before
 }
@@ -382,7 +393,7 @@ fn without_the_exports_the_overflow_is_reported() {
     for depth in 10..60 {
         let mut guest = Running::own(&text);
         if guest.returns("begin", depth) {
-            assert_eq!(fits, depth - (depth - fits), "no depth fits above one that does not");
+            assert!(fits == 0 || fits == depth - 1, "{depth} levels fit, and fewer do not");
             fits = depth;
             guest.call::<(), ()>("again", ());
             assert_eq!(guest.trace(), [sum(i64::from(depth))]);
@@ -474,9 +485,8 @@ fn nothing_but_the_free_part_of_the_stack_is_written() {
 #[test]
 fn a_frame_larger_than_a_chunk_gets_one_of_its_size() {
     let locals: String = (0..700).map(|n| format!("(local $l{n} i64)")).collect();
-    let set: String = (0..700)
-        .map(|n| format!("(local.set $l{n} (i64.add (local.get $a) (i64.const {n})))\n"))
-        .collect();
+    let set: String =
+        (0..700).map(|n| format!("(local.set $l{n} (i64.add (local.get $a) (i64.const {n})))\n")).collect();
     let add: String =
         (0..700).map(|n| format!("(local.set $a (i64.add (local.get $a) (local.get $l{n})))\n")).collect();
     let mut guest = Running::own(&format!(

@@ -137,15 +137,19 @@ fn an_ignored_call_through_a_table_that_suspends() {
         (func (export "run_tail") (result i32) (call $log (call $tail (i32.const 0))))
         "#,
     );
-    in_each_way(&wasm, |options| options.ignore_indirect = true, |running| {
-        for export in ["run", "run_import", "run_lowered"] {
-            traps_in(running, export, NOT_LOWERED);
-        }
-        nothing_went_on(running);
-        assert_eq!(running.call("run_tail", &[]), Err("UnreachableCodeReached".to_owned()));
-        nothing_went_on(running);
-        good(running);
-    });
+    in_each_way(
+        &wasm,
+        |options| options.ignore_indirect = true,
+        |running| {
+            for export in ["run", "run_import", "run_lowered"] {
+                traps_in(running, export, NOT_LOWERED);
+            }
+            nothing_went_on(running);
+            assert_eq!(running.call("run_tail", &[]), Err("UnreachableCodeReached".to_owned()));
+            nothing_went_on(running);
+            good(running);
+        },
+    );
 }
 
 #[test]
@@ -180,12 +184,16 @@ fn an_import_that_is_not_listed() {
         (export "run_itself" (func $not_listed))
         "#,
     );
-    in_each_way(&wasm, |_| (), |running| {
-        for export in ["run", "run_indirect", "run_tail"] {
-            traps_in(running, export, NOT_LISTED);
-        }
-        nothing_went_on(running);
-    });
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            for export in ["run", "run_indirect", "run_tail"] {
+                traps_in(running, export, NOT_LISTED);
+            }
+            nothing_went_on(running);
+        },
+    );
 }
 
 #[test]
@@ -204,24 +212,28 @@ fn a_function_of_the_host_in_a_table() {
         (func $tail (param i32) (result i32) (return_call_indirect (type $g) (i64.const 3) (local.get 0)))
         "#,
     );
-    in_each_way(&wasm, |_| (), |running| {
-        let table = running.table("table");
-        for (place, ty) in [(1, ValType::I32), (2, ValType::I64)] {
-            let function = running.host_function("pause", FuncType::new([ty], [ValType::I32]));
-            table.set(&mut running.store, place, Val::FuncRef(Ref::Val(function))).expect("a place");
-        }
-        for export in ["run", "run_other_type", "run_tail"] {
-            good(running);
-            let ended = running.call(export, &[]);
-            nothing_went_on(running);
-            assert_eq!(ended, Err("UnreachableCodeReached".to_owned()), "{export}");
-            good(running);
-        }
-        // What does not suspend may be called.
-        running.set_policy(Policy::Never);
-        assert!(running.call("run", &[]).is_ok());
-        assert!(running.call("run_other_type", &[]).is_ok());
-    });
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            let table = running.table("table");
+            for (place, ty) in [(1, ValType::I32), (2, ValType::I64)] {
+                let function = running.host_function("pause", FuncType::new([ty], [ValType::I32]));
+                table.set(&mut running.store, place, Val::FuncRef(Ref::Val(function))).expect("a place");
+            }
+            for export in ["run", "run_other_type", "run_tail"] {
+                good(running);
+                let ended = running.call(export, &[]);
+                nothing_went_on(running);
+                assert_eq!(ended, Err("UnreachableCodeReached".to_owned()), "{export}");
+                good(running);
+            }
+            // What does not suspend may be called.
+            running.set_policy(Policy::Never);
+            assert!(running.call("run", &[]).is_ok());
+            assert!(running.call("run_other_type", &[]).is_ok());
+        },
+    );
 }
 
 #[test]
@@ -236,22 +248,26 @@ fn an_export_in_a_table() {
             (call $log (i32.mul (call_indirect (type $f) (i32.const 3) (local.get $place)) (i32.const 0))))
         "#,
     );
-    in_each_way(&wasm, |_| (), |running| {
-        let it = running.instance.get_func(&running.store, "it").expect("an export");
-        running.table("table").set(&mut running.store, 1, Val::FuncRef(Ref::Val(it))).expect("a place");
-        good(running);
-        running.log();
-        match running.call("run", &[Val::I32(1)]) {
-            // Right, or caught.
-            Ok(_) => assert_eq!(running.log(), ["pause(3)", "log(0)"]),
-            Err(trap) => {
-                assert_eq!(trap, "UnreachableCodeReached");
-                assert!(running.trapped_in().starts_with("windlass."), "{}", running.trapped_in());
-                nothing_went_on(running);
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            let it = running.instance.get_func(&running.store, "it").expect("an export");
+            running.table("table").set(&mut running.store, 1, Val::FuncRef(Ref::Val(it))).expect("a place");
+            good(running);
+            running.log();
+            match running.call("run", &[Val::I32(1)]) {
+                // Right, or caught.
+                Ok(_) => assert_eq!(running.log(), ["pause(3)", "log(0)"]),
+                Err(trap) => {
+                    assert_eq!(trap, "UnreachableCodeReached");
+                    assert!(running.trapped_in().starts_with("windlass."), "{}", running.trapped_in());
+                    nothing_went_on(running);
+                }
             }
-        }
-        good(running);
-    });
+            good(running);
+        },
+    );
 }
 
 const TWO: &str = r#"
@@ -273,70 +289,95 @@ fn suspend(running: &mut Running, export: &str) {
 
 #[test]
 fn rewinding_by_another_export() {
-    in_each_way(&module(TWO), |_| (), |running| {
-        for (unwound, rewound) in [("first", "second"), ("second", "first"), ("first", "real"), ("real", "first")] {
-            suspend(running, unwound);
-            assert_eq!(running.rewind(rewound), Err("UnreachableCodeReached".to_owned()), "{unwound}, {rewound}");
-            assert_eq!(running.trapped_in(), OTHER_CALLS);
-            good(running);
-        }
-    });
+    in_each_way(
+        &module(TWO),
+        |_| (),
+        |running| {
+            for (unwound, rewound) in
+                [("first", "second"), ("second", "first"), ("first", "real"), ("real", "first")]
+            {
+                suspend(running, unwound);
+                assert_eq!(
+                    running.rewind(rewound),
+                    Err("UnreachableCodeReached".to_owned()),
+                    "{unwound}, {rewound}"
+                );
+                assert_eq!(running.trapped_in(), OTHER_CALLS);
+                good(running);
+            }
+        },
+    );
 }
 
 #[test]
 fn rewinding_by_an_export_that_does_not_suspend() {
     // It runs as always; the rewinding is still to come.
-    in_each_way(&module(TWO), |_| (), |running| {
-        suspend(running, "first");
-        assert_eq!(running.rewind("plain"), Ok(vec!["5".to_owned()]));
-        assert_eq!(running.state(), 2);
-        assert_eq!(running.enter("first", &[]), Ok(vec!["1011".to_owned()]));
-        good(running);
-    });
+    in_each_way(
+        &module(TWO),
+        |_| (),
+        |running| {
+            suspend(running, "first");
+            assert_eq!(running.rewind("plain"), Ok(vec!["5".to_owned()]));
+            assert_eq!(running.state(), 2);
+            assert_eq!(running.enter("first", &[]), Ok(vec!["1011".to_owned()]));
+            good(running);
+        },
+    );
 }
 
 #[test]
 fn rewinding_through_the_table() {
-    in_each_way(&module(TWO), |_| (), |running| {
-        suspend(running, "first");
-        running.abi("asyncify_start_rewind", &[Val::I32(BUFFER as i32)]).expect("frames");
-        let entry = running.table("table").get(&running.store, 0).expect("a place");
-        let entry = *entry.funcref().and_then(|entry| entry.val().copied()).as_ref().expect("a function");
-        let mut result = [Val::I32(0)];
-        assert!(entry.call(&mut running.store, &[], &mut result).is_err(), "{result:?}");
-        assert_eq!(running.trapped_in(), OTHER_CALLS);
-        assert_eq!(running.state(), 0);
-        good(running);
-    });
+    in_each_way(
+        &module(TWO),
+        |_| (),
+        |running| {
+            suspend(running, "first");
+            running.abi("asyncify_start_rewind", &[Val::I32(BUFFER as i32)]).expect("frames");
+            let entry = running.table("table").get(&running.store, 0).expect("a place");
+            let entry = *entry.funcref().and_then(|entry| entry.val().copied()).as_ref().expect("a function");
+            let mut result = [Val::I32(0)];
+            assert!(entry.call(&mut running.store, &[], &mut result).is_err(), "{result:?}");
+            assert_eq!(running.trapped_in(), OTHER_CALLS);
+            assert_eq!(running.state(), 0);
+            good(running);
+        },
+    );
 }
 
 #[test]
 fn a_buffer_without_frames() {
-    in_each_way(&module(TWO), |_| (), |running| {
-        // Never used, resumed already, overwritten.
-        running.set_word(BUFFER, BUFFER + 8);
-        running.set_word(BUFFER + 4, BUFFER + 1000);
-        assert_eq!(rewind(running), NO_FRAMES);
-        good(running);
-        let stable = running.word(BUFFER) == BUFFER + 8;
-        if stable {
+    in_each_way(
+        &module(TWO),
+        |_| (),
+        |running| {
+            // Never used, resumed already, overwritten.
+            running.set_word(BUFFER, BUFFER + 8);
+            running.set_word(BUFFER + 4, BUFFER + 1000);
             assert_eq!(rewind(running), NO_FRAMES);
-        }
-        suspend(running, "first");
-        let current = running.word(BUFFER);
-        for at in (BUFFER + 8..current).step_by(4) {
-            running.set_word(at, 0x5555_5555);
-        }
-        assert_eq!(rewind(running), NO_FRAMES);
-        good(running);
-        // `current` outside of memory, or so low that there is no room before it.
-        for current in [0, 4, 8, 0x7fff_ffff, u32::MAX] {
-            running.set_word(BUFFER, current);
-            assert!(running.abi("asyncify_start_rewind", &[Val::I32(BUFFER as i32)]).is_err(), "{current:#x}");
-            assert_eq!(running.state(), 0);
-        }
-        good(running);
-    });
+            good(running);
+            let stable = running.word(BUFFER) == BUFFER + 8;
+            if stable {
+                assert_eq!(rewind(running), NO_FRAMES);
+            }
+            suspend(running, "first");
+            let current = running.word(BUFFER);
+            for at in (BUFFER + 8..current).step_by(4) {
+                running.set_word(at, 0x5555_5555);
+            }
+            assert_eq!(rewind(running), NO_FRAMES);
+            good(running);
+            // `current` outside of memory, or so low that there is no room before it.
+            for current in [0, 4, 8, 0x7fff_ffff, u32::MAX] {
+                running.set_word(BUFFER, current);
+                assert!(
+                    running.abi("asyncify_start_rewind", &[Val::I32(BUFFER as i32)]).is_err(),
+                    "{current:#x}"
+                );
+                assert_eq!(running.state(), 0);
+            }
+            good(running);
+        },
+    );
 }
 
 /// Fails to start; in which function.
@@ -357,33 +398,37 @@ fn a_buffer_that_is_too_small() {
         (func (export "deep") (result i64) (call $down (i32.const 12) (i64.const 7)))
         "#,
     );
-    in_each_way(&wasm, |_| (), |running| {
-        let memory = running.memory();
-        let mut fits = None;
-        for size in (0..600).step_by(4) {
-            memory.data_mut(&mut running.store)[BUFFER as usize..].fill(0x55);
-            running.set_end(BUFFER + 8 + size);
-            running.forget_suspension();
-            let entered = running.enter("deep", &[]);
-            // It may be found at once or when the unwinding ends.
-            let done = entered.is_ok()
-                && running.abi("asyncify_stop_unwind", &[]).is_ok()
-                && running.rewind("deep").is_ok();
-            let end = (BUFFER + 8 + size) as usize;
-            let beyond = &memory.data(&running.store)[end..];
-            assert!(beyond.iter().all(|byte| *byte == 0x55), "nothing beyond {size} bytes is written");
-            if done {
-                fits.get_or_insert(size);
-            } else {
-                assert_eq!(fits, None, "{size} bytes were enough before");
-                assert_eq!(running.trapped_in(), TOO_SMALL, "{size}");
-                assert_eq!(running.state(), 0);
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            let memory = running.memory();
+            let mut fits = None;
+            for size in (0..600).step_by(4) {
+                memory.data_mut(&mut running.store)[BUFFER as usize..].fill(0x55);
+                running.set_end(BUFFER + 8 + size);
+                running.forget_suspension();
+                let entered = running.enter("deep", &[]);
+                // It may be found at once or when the unwinding ends.
+                let done = entered.is_ok()
+                    && running.abi("asyncify_stop_unwind", &[]).is_ok()
+                    && running.rewind("deep").is_ok();
+                let end = (BUFFER + 8 + size) as usize;
+                let beyond = &memory.data(&running.store)[end..];
+                assert!(beyond.iter().all(|byte| *byte == 0x55), "nothing beyond {size} bytes is written");
+                if done {
+                    fits.get_or_insert(size);
+                } else {
+                    assert_eq!(fits, None, "{size} bytes were enough before");
+                    assert_eq!(running.trapped_in(), TOO_SMALL, "{size}");
+                    assert_eq!(running.state(), 0);
+                }
             }
-        }
-        assert!(fits.is_some_and(|fits| (12 * 16..600).contains(&fits)), "{fits:?} bytes are enough");
-        running.set_end(BUFFER + 0x1000);
-        good(running);
-    });
+            assert!(fits.is_some_and(|fits| (12 * 16..600).contains(&fits)), "{fits:?} bytes are enough");
+            running.set_end(BUFFER + 0x1000);
+            good(running);
+        },
+    );
 }
 
 #[test]
@@ -397,37 +442,45 @@ fn a_buffer_that_is_copied_and_resumed_twice() {
         (func (export "deep") (result i64) (call $down (i32.const 12) (i64.const 7)))
         "#,
     );
-    in_each_way(&wasm, |_| (), |running| {
-        if running.is_stable() {
-            return;
-        }
-        suspend(running, "deep");
-        let copy = running.memory().data(&running.store)[BUFFER as usize..].to_vec();
-        let expected = running.rewind("deep").expect("goes on");
-        for _ in 0..3 {
-            running.memory().write(&mut running.store, BUFFER as usize, &copy).expect("fits");
-            running.suspend_again("pause(0)");
-            assert_eq!(running.rewind("deep").as_ref(), Ok(&expected));
-        }
-        good(running);
-    });
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            if running.is_stable() {
+                return;
+            }
+            suspend(running, "deep");
+            let copy = running.memory().data(&running.store)[BUFFER as usize..].to_vec();
+            let expected = running.rewind("deep").expect("goes on");
+            for _ in 0..3 {
+                running.memory().write(&mut running.store, BUFFER as usize, &copy).expect("fits");
+                running.suspend_again("pause(0)");
+                assert_eq!(running.rewind("deep").as_ref(), Ok(&expected));
+            }
+            good(running);
+        },
+    );
 }
 
 #[test]
 fn an_unwinding_that_no_import_began() {
-    in_each_way(&module(TWO), |_| (), |running| {
-        running.set_word(BUFFER, BUFFER + 8);
-        running.set_word(BUFFER + 4, BUFFER + 1000);
-        running.abi("asyncify_start_unwind", &[Val::I32(BUFFER as i32)]).expect("says nothing yet");
-        running.set_policy(Policy::Never);
-        // `first` is not left by an import that suspends.
-        let entered = running.enter("plain", &[]);
-        assert!(entered == Ok(vec!["5".to_owned()]) || entered.is_err());
-        running.abi("asyncify_stop_unwind", &[]).ok();
-        assert_eq!(running.state(), 0);
-        running.set_policy(Policy::Always);
-        good(running);
-    });
+    in_each_way(
+        &module(TWO),
+        |_| (),
+        |running| {
+            running.set_word(BUFFER, BUFFER + 8);
+            running.set_word(BUFFER + 4, BUFFER + 1000);
+            running.abi("asyncify_start_unwind", &[Val::I32(BUFFER as i32)]).expect("says nothing yet");
+            running.set_policy(Policy::Never);
+            // `first` is not left by an import that suspends.
+            let entered = running.enter("plain", &[]);
+            assert!(entered == Ok(vec!["5".to_owned()]) || entered.is_err());
+            running.abi("asyncify_stop_unwind", &[]).ok();
+            assert_eq!(running.state(), 0);
+            running.set_policy(Policy::Always);
+            good(running);
+        },
+    );
 }
 
 #[test]
@@ -443,19 +496,28 @@ fn an_instance_goes_on_after_traps_and_errors_of_the_host() {
         (func (export "deep") (result i32) (call $down (i32.const 20)))
         "#,
     );
-    in_each_way(&wasm, |_| (), |running| {
-        for _ in 0..20 {
-            for (export, trap) in [
-                ("trap", "UnreachableCodeReached"),
-                ("at_once", "UnreachableCodeReached"),
-                ("thrown", "thrown by the host"),
-                ("deep", "thrown by the host"),
-            ] {
-                assert_eq!(running.call(export, &[]), Err(trap.to_owned()), "{export}: {}", running.trapped_in());
-                good(running);
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            for _ in 0..20 {
+                for (export, trap) in [
+                    ("trap", "UnreachableCodeReached"),
+                    ("at_once", "UnreachableCodeReached"),
+                    ("thrown", "thrown by the host"),
+                    ("deep", "thrown by the host"),
+                ] {
+                    assert_eq!(
+                        running.call(export, &[]),
+                        Err(trap.to_owned()),
+                        "{export}: {}",
+                        running.trapped_in()
+                    );
+                    good(running);
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 // Refused at once.
@@ -491,9 +553,16 @@ fn a_start_function_that_suspends() {
 #[test]
 fn lists_that_name_nothing() {
     let none = || vec!["nothing_like_that".to_owned()];
-    assert!(refused("", |options| options.allow = none()).contains("--allow `nothing_like_that` names no function"));
-    assert!(refused("", |options| options.deny = none()).contains("--deny `nothing_like_that` names no function"));
-    assert!(refused("", |options| options.only = none()).contains("--only `nothing_like_that` names no function"));
+    assert!(
+        refused("", |options| options.allow = none())
+            .contains("--allow `nothing_like_that` names no function")
+    );
+    assert!(
+        refused("", |options| options.deny = none()).contains("--deny `nothing_like_that` names no function")
+    );
+    assert!(
+        refused("", |options| options.only = none()).contains("--only `nothing_like_that` names no function")
+    );
     assert!(refused("", |options| options.deny = vec!["#99".to_owned()]).contains("`#99` names no function"));
     assert!(refused("", |options| options.deny = vec!["inner".to_owned(), "x*".to_owned()]).contains("`x*`"));
 }

@@ -122,14 +122,18 @@ fn names_of_the_module_of_locals_and_of_globals_are_kept() {
                     match subsection.expect("names") {
                         Name::Module { name, .. } => module_name = Some(name.to_owned()),
                         Name::Global(map) => {
-                            globals = map.into_iter().map(|naming| naming.expect("a name").name.to_owned()).collect();
+                            globals = map
+                                .into_iter()
+                                .map(|naming| naming.expect("a name").name.to_owned())
+                                .collect();
                         }
                         Name::Local(map) => {
                             for function in map {
                                 let function = function.expect("names");
                                 if function.index == index("suspends") {
                                     let names = function.names.into_iter();
-                                    locals = names.map(|naming| naming.expect("a name").name.to_owned()).collect();
+                                    locals =
+                                        names.map(|naming| naming.expect("a name").name.to_owned()).collect();
                                 }
                             }
                         }
@@ -152,7 +156,8 @@ fn a_module_without_names_gets_few() {
     let wasm = common::assemble(&text);
     let lowered = common::lower_with(&wasm, &options()).wasm;
     let names = common::names(&lowered);
-    let traps = names.iter().filter(|(_, name)| name.starts_with("windlass.the_asyncify_buffer_is_too_small"));
+    let traps =
+        names.iter().filter(|(_, name)| name.starts_with("windlass.the_asyncify_buffer_is_too_small"));
     assert!(names.is_empty() || traps.count() == 1, "{names:?}");
 }
 
@@ -166,7 +171,10 @@ fn names_can_be_left_out() {
 
 #[test]
 fn debug_information_is_dropped_with_a_note() {
-    let text = CUSTOM.replace("(@custom \"last\" \"5\")", "(@custom \".debug_info\" \"x\") (@custom \"sourceMappingURL\" \"\\01a\")");
+    let text = CUSTOM.replace(
+        "(@custom \"last\" \"5\")",
+        "(@custom \".debug_info\" \"x\") (@custom \"sourceMappingURL\" \"\\01a\")",
+    );
     let lowered = common::lower_with(&common::assemble(&text), &options());
     assert!(!sections(&lowered.wasm).iter().any(|section| section.0.starts_with(".debug")));
     assert!(lowered.report.notes.iter().any(|note| note.contains("debug information was dropped")));

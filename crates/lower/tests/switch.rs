@@ -454,7 +454,8 @@ fn the_checks_alone_make_no_function_suspendable() {
             (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (local.get 0)))
             (i32.load (global.get $__stack_pointer)))
     "#;
-    for (way, lowered) in common::lower_everywhere(&common::guest(body), &windlass_lower::Options::default()) {
+    for (way, lowered) in common::lower_everywhere(&common::guest(body), &windlass_lower::Options::default())
+    {
         let size = exported_body_size(&lowered.wasm, "leaf");
         assert!(size < 40, "{way}: `leaf` has {size} bytes: it was instrumented");
     }

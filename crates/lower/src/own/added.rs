@@ -72,7 +72,12 @@ impl Added {
     }
 
     /// The index of a function that is defined later.
-    pub(crate) fn reserve(&mut self, params: &[ValType], results: &[ValType], name: impl Into<String>) -> u32 {
+    pub(crate) fn reserve(
+        &mut self,
+        params: &[ValType],
+        results: &[ValType],
+        name: impl Into<String>,
+    ) -> u32 {
         let ty = self.ty(params, results);
         self.functions.push(AddedFunction { ty, name: name.into(), explains: false, code: Vec::new() });
         self.first_function + self.functions.len() as u32 - 1

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Elements, ExportKind,
-    ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module,
-    RawSection, RefType, Section, StartSection, TableSection, TableType, TagSection, TypeSection,
+    ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType,
+    Module, RawSection, RefType, Section, StartSection, TableSection, TableType, TagSection, TypeSection,
 };
 use wasmparser::{ExternalKind, KnownCustom, Parser, Payload};
 
@@ -88,9 +88,11 @@ impl Reencode for Encoder<'_> {
     }
 
     fn function_index(&mut self, function: u32) -> Result<u32> {
-        self.indices.references.get(function as usize).copied().ok_or_else(|| {
-            reencode::Error::UserError(super::internal("a function index out of range"))
-        })
+        self.indices
+            .references
+            .get(function as usize)
+            .copied()
+            .ok_or_else(|| reencode::Error::UserError(super::internal("a function index out of range")))
     }
 }
 
@@ -118,10 +120,8 @@ pub(crate) fn assemble(
             Payload::CustomSection(section) => match section.as_known() {
                 KnownCustom::Name(names) if options.keep_names => named = Some(names),
                 KnownCustom::Name(_) => {}
-                _ => customs.push((
-                    rank,
-                    CustomSection { name: section.name().into(), data: section.data().into() },
-                )),
+                _ => customs
+                    .push((rank, CustomSection { name: section.name().into(), data: section.data().into() })),
             },
             payload => sections.copy(&mut encoder, payload)?,
         }
@@ -157,7 +157,8 @@ pub(crate) fn assemble(
     place(&mut new, 12, Some(&RawSection { id: 10, data: &code }));
     place(&mut new, 13, non_empty(&sections.data, sections.data.is_empty()));
     let imports = module.function_imports.iter();
-    let is_removed = imports.map(|import| indices.removed == Some(import.module)).chain(std::iter::repeat(false));
+    let is_removed =
+        imports.map(|import| indices.removed == Some(import.module)).chain(std::iter::repeat(false));
     let moved: Vec<Option<u32>> =
         indices.places.iter().zip(is_removed).map(|(place, removed)| (!removed).then_some(*place)).collect();
     // Where the guest has no names, only those are added that a trap's message is made of.
@@ -238,9 +239,7 @@ impl Sections {
     fn copy(&mut self, encoder: &mut Encoder<'_>, payload: Payload<'_>) -> Result {
         match payload {
             Payload::TypeSection(section) => utils::parse_type_section(encoder, &mut self.types, section),
-            Payload::ImportSection(section) => {
-                encoder.parse_import_section(&mut self.imports, section)
-            }
+            Payload::ImportSection(section) => encoder.parse_import_section(&mut self.imports, section),
             Payload::FunctionSection(section) => {
                 utils::parse_function_section(encoder, &mut self.functions, section)
             }
@@ -273,7 +272,8 @@ impl Sections {
 
     fn add(&mut self, module: &module::Module<'_>, added: &Added, frames: &Frames) {
         for ty in &added.new_types {
-            let types = |types: &[wasmparser::ValType]| types.iter().map(|ty| encoded(*ty)).collect::<Vec<_>>();
+            let types =
+                |types: &[wasmparser::ValType]| types.iter().map(|ty| encoded(*ty)).collect::<Vec<_>>();
             self.types.ty().function(types(ty.params()), types(ty.results()));
         }
         for function in &added.functions {

@@ -15,7 +15,7 @@
 //! An import that may suspend is *called again* with the same arguments on resuming: a site of its own kind, whose
 //! frame holds the arguments. So is a function of the module that calls `start_unwind` or `stop_rewind` itself.
 //!
-//! *The Buffer is the Guest's*: between `start_rewind` and the next `stop_unwind` nothing of the tool's is in it. Frames
+//! *The Buffer is the Guest's* (unless it is a stable one): between `start_rewind` and the next `stop_unwind` nothing of the tool's is in it. Frames
 //! that wait for their turn are in a memory of the tool's own, on top of those of calls further out:
 //!
 //! ```text
@@ -329,7 +329,9 @@ impl Shell {
                 Operator::RefFunc { function_index } => {
                     Some((0xd2, indices.references[function_index as usize]))
                 }
-                Operator::CallIndirect { type_index, table_index } if calls.is_suspending_type(type_index) => {
+                Operator::CallIndirect { type_index, table_index }
+                    if calls.is_suspending_type(type_index) =>
+                {
                     Some((0x10, self.indirect_wrapper(module, type_index, table_index, added)?))
                 }
                 Operator::ReturnCallIndirect { type_index, table_index }
@@ -366,7 +368,12 @@ impl Shell {
     }
 
     /// The function that stands for an exported one that may suspend.
-    pub(crate) fn wrapper(&mut self, module: &Module<'_>, function: u32, added: &mut Added) -> Result<u32, Error> {
+    pub(crate) fn wrapper(
+        &mut self,
+        module: &Module<'_>,
+        function: u32,
+        added: &mut Added,
+    ) -> Result<u32, Error> {
         if let Some(wrapper) = self.wrappers.get(&function) {
             return Ok(*wrapper);
         }
@@ -393,14 +400,19 @@ impl Shell {
             _ => ValType::I32,
         };
         let params: Vec<ValType> = signature.params().iter().copied().chain([index]).collect();
-        let wrapper = added.reserve(&params, signature.results(), format!("windlass.wrapper.table.{table}.{ty}"));
+        let wrapper =
+            added.reserve(&params, signature.results(), format!("windlass.wrapper.table.{table}.{ty}"));
         self.indirect_wrappers.insert((ty, table), wrapper);
         Ok(wrapper)
     }
 
     /// The exports of the ABI.
     pub(crate) fn exports(&self) -> Vec<(String, u32)> {
-        PARTS.iter().zip(self.parts.functions).map(|(part, function)| (format!("asyncify_{part}"), function)).collect()
+        PARTS
+            .iter()
+            .zip(self.parts.functions)
+            .map(|(part, function)| (format!("asyncify_{part}"), function))
+            .collect()
     }
 
     /// Defines everything that was reserved.
@@ -560,7 +572,6 @@ impl Shell {
 
     /// A wrapper around a call: where an unwinding ends and a rewinding begins. `number` is that of the function, from
     /// 1; 0: it is in a table.
-    #[expect(clippy::too_many_arguments, reason = "what a function consists of")]
     fn wrap(
         &self,
         number: i32,
@@ -994,7 +1005,11 @@ impl Shell {
         sink.end();
         sink.global_get(self.seg).i32_const(SEGMENT).i32_add().global_set(store.wp);
         // Behind the last frame comes the header of another segment, or the border.
-        sink.global_get(self.data).i32_load(LIMIT).i32_const(SEGMENT + BORDER).i32_sub().global_set(store.room);
+        sink.global_get(self.data)
+            .i32_load(LIMIT)
+            .i32_const(SEGMENT + BORDER)
+            .i32_sub()
+            .global_set(store.room);
     }
 
     fn stable_leave(&self) -> Vec<u8> {
@@ -1090,16 +1105,17 @@ impl Shell {
 
 /// What the ABI cannot do.
 fn check(module: &Module<'_>) -> Result<(), Error> {
-    let refused = |message: String, help: &str| Err(Error::new(ErrorKind::Unsupported, message).with_help(help));
+    let refused =
+        |message: String, help: &str| Err(Error::new(ErrorKind::Unsupported, message).with_help(help));
     if let Some(import) = module.function_imports.iter().find(|import| import.module == crate::abi::MODULE) {
         return refused(
             format!("the module imports `windlass.{}`: it is a windlass guest", import.name),
             "lower it with --abi windlass",
         );
     }
-    if let Some(import) = module.function_imports.iter().find(|import| {
-        import.module == MODULE && !PARTS.contains(&import.name)
-    }) {
+    if let Some(import) =
+        module.function_imports.iter().find(|import| import.module == MODULE && !PARTS.contains(&import.name))
+    {
         return refused(
             format!("the module imports `asyncify.{}`, which the ABI does not have", import.name),
             "it has start_unwind, stop_unwind, start_rewind, stop_rewind and get_state",
@@ -1166,7 +1182,8 @@ fn callers_of(module: &Module<'_>, parts: &[&str]) -> Result<Vec<u32>, Error> {
     for (position, body) in module.bodies.iter().enumerate() {
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
-            if let Operator::Call { function_index } | Operator::ReturnCall { function_index } = operators.read()?
+            if let Operator::Call { function_index } | Operator::ReturnCall { function_index } =
+                operators.read()?
                 && wanted.contains(&function_index)
             {
                 callers.push((imports + position) as u32);
@@ -1182,7 +1199,10 @@ pub(crate) fn check_start(module: &Module<'_>, calls: &Calls) -> Result<(), Erro
     match module.start {
         Some(start) if calls.suspends(start) => Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the start function {} may suspend, and nobody can call it again", module.function_label(start)),
+            format!(
+                "the start function {} may suspend, and nobody can call it again",
+                module.function_label(start)
+            ),
         )
         .with_help("export it and let the host call it, or deny it if it never suspends")),
         _ => Ok(()),

@@ -19,8 +19,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use wasmparser::{
-    AbstractHeapType, FrameKind, FuncValidator, FunctionBody, HeapType, Operator, OperatorsReader, RefType, ValType,
-    ValidatorResources,
+    AbstractHeapType, FrameKind, FuncValidator, FunctionBody, HeapType, Operator, OperatorsReader, RefType,
+    ValType, ValidatorResources,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -102,8 +102,6 @@ pub(crate) struct Body<'a> {
     pub(crate) saved: HashMap<u32, Vec<Operand>>,
     /// The operands that are beneath a site and no constants.
     pub(crate) beneath: Vec<(u32, ValType)>,
-    /// Calls after which a suspension is caught as a mistake.
-    pub(crate) guards: u32,
     /// Calls that may suspend, those in tail position included.
     pub(crate) suspending: u32,
     /// Whether the function has a loop with a site in it.
@@ -169,7 +167,6 @@ pub(crate) fn read<'a>(
             results: results.to_vec(),
             saved: HashMap::new(),
             beneath: Vec::new(),
-            guards: 0,
             suspending: 0,
             site_in_loop: false,
             widest_switch_in_loop: 0,
@@ -237,8 +234,7 @@ impl<'a> Reader<'a> {
         let (mut site, mut block) = (NONE, NONE);
         if live {
             match calls.reach(function, &operator) {
-                Reach::Nothing => {}
-                Reach::Mistake => self.body.guards += 1,
+                Reach::Nothing | Reach::Mistake => {}
                 Reach::Suspension { again } => {
                     self.body.suspending += 1;
                     // A tail call needs nothing: who is called returns to our caller. One that is made again does:
@@ -313,7 +309,11 @@ impl<'a> Reader<'a> {
                 | Operator::Catch { .. }
                 | Operator::CatchAll
                 | Operator::Delegate { .. } => {
-                    if block == NONE { 0 } else { self.body.blocks[block as usize].height as usize }
+                    if block == NONE {
+                        0
+                    } else {
+                        self.body.blocks[block as usize].height as usize
+                    }
                 }
                 _ => before.saturating_sub(pops as usize),
             };
@@ -375,9 +375,12 @@ impl<'a> Reader<'a> {
 
     /// Notes what the enclosing block has on the stack before a block.
     fn own(&mut self, block: u32, height: usize) -> Result<(), Error> {
-        let level = self.open.iter().rev().nth(1).map_or(0, |open| {
-            self.body.blocks[open.block as usize].height as usize
-        });
+        let level = self
+            .open
+            .iter()
+            .rev()
+            .nth(1)
+            .map_or(0, |open| self.body.blocks[open.block as usize].height as usize);
         let own = self.operands(level, height)?;
         self.body.blocks[block as usize].own = own;
         Ok(())
@@ -474,7 +477,9 @@ pub(crate) fn catch_label(catch: &wasmparser::Catch) -> u32 {
 fn storable(ty: ValType) -> ValType {
     let ValType::Ref(reference) = ty else { return ty };
     ValType::Ref(match reference.heap_type() {
-        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => RefType::EXTERNREF,
+        HeapType::Abstract { ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern, .. } => {
+            RefType::EXTERNREF
+        }
         HeapType::Abstract { ty: AbstractHeapType::Exn | AbstractHeapType::NoExn, .. } => RefType::EXNREF,
         _ => RefType::FUNCREF,
     })

@@ -23,6 +23,9 @@ use wasmparser::{FuncType, Operator};
 use crate::error::Error;
 use crate::module::Module;
 
+/// Nobody reads a longer one, and the chains of all functions could be quadratic.
+const LONGEST_CHAIN: usize = 100;
+
 /// What may come out of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -184,11 +187,13 @@ impl Calls {
         self.suspends.get(function as usize).is_some_and(|suspends| *suspends)
     }
 
-    /// The calls from a function to what suspends.
+    /// The calls from a function to what suspends, or the first of them.
     pub(crate) fn chain(&self, function: u32) -> Vec<Step> {
         let mut chain = Vec::new();
         let mut at = function;
-        while let Some(step) = self.why[at as usize] {
+        while chain.len() < LONGEST_CHAIN
+            && let Some(step) = self.why[at as usize]
+        {
             chain.push(step);
             at = step.callee;
         }
@@ -204,15 +209,17 @@ impl Calls {
             }
             Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
                 let known = self.indirect[self.canonical[type_index as usize] as usize];
-                // What is known to be wrong is caught; a stranger is always possible.
-                if (self.ignore_indirect && role != Role::Allowed) || (!known && self.strangers) {
+                // What is known to be wrong is caught; a stranger is always possible. Only the user can know better.
+                let trusted = role == Role::Allowed;
+                let excluded = self.ignore_indirect && !trusted;
+                if excluded || (!known && self.strangers && !trusted) {
                     return match role {
                         Role::Barrier => Reach::Nothing,
                         _ if known || self.strangers => Reach::Mistake,
                         _ => Reach::Nothing,
                     };
                 }
-                (known, false)
+                (known || trusted, false)
             }
             _ => return Reach::Nothing,
         };
@@ -241,7 +248,8 @@ fn callees(
     canonical: &[u32],
     referenced: &mut [bool],
 ) -> Result<Callees, Error> {
-    let unknown = || Error::new(crate::ErrorKind::Invalid, "not a valid WebAssembly module: an unknown index");
+    let unknown =
+        || Error::new(crate::ErrorKind::Invalid, "not a valid WebAssembly module: an unknown index");
     let mut callees = Callees::default();
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {

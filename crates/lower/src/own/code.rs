@@ -49,10 +49,10 @@ use wasm_encoder::{BlockType, Catch, ConstExpr, Encode, InstructionSink, ValType
 use wasmparser::{FrameKind, Operator, ValType};
 
 use crate::error::{Error, ErrorKind};
+use crate::own::Indices;
 use crate::own::added::Added;
 use crate::own::body::{Body, NONE, Operand};
 use crate::own::calls::{Calls, Reach};
-use crate::own::Indices;
 use crate::own::frame::{self, Frames, Store};
 
 /// Which body to write.
@@ -427,9 +427,10 @@ impl Emitter<'_, '_> {
         let mut locals = Vec::with_capacity(types.len());
         for (place, ty) in types.iter().enumerate() {
             let occurrence = types[..place].iter().filter(|other| *other == ty).count() as u32;
-            let known = self.results.iter().find(|(other, other_occurrence, _)| {
-                other == ty && *other_occurrence == occurrence
-            });
+            let known = self
+                .results
+                .iter()
+                .find(|(other, other_occurrence, _)| other == ty && *other_occurrence == occurrence);
             locals.push(match known {
                 Some((_, _, local)) => *local,
                 None => {
@@ -863,9 +864,9 @@ impl Emitter<'_, '_> {
         match block.kind {
             FrameKind::If => {
                 // Without normal code an `if` of which one arm is resumed is a plain block.
-                let arms = block.arms.first().map_or(0, |arm| {
-                    self.items.arm(self.body, index, *arm).len().min(1)
-                }) + self.items.arm(self.body, index, first.op).len().min(1);
+                let arms =
+                    block.arms.first().map_or(0, |arm| self.items.arm(self.body, index, *arm).len().min(1))
+                        + self.items.arm(self.body, index, first.op).len().min(1);
                 !self.flow && arms == 1 && block.own.len() == 1
             }
             _ => block.own.is_empty(),
@@ -914,7 +915,9 @@ impl Emitter<'_, '_> {
             let mut table = Vec::new();
             let skipped = first.item.first;
             if skipped <= 3 {
-                table.extend((0..skipped).map(|_| if falls { self.depth(fall) } else { self.depth(label(first)) }));
+                table.extend(
+                    (0..skipped).map(|_| if falls { self.depth(fall) } else { self.depth(label(first)) }),
+                );
             } else {
                 self.sink().i32_const(skipped as i32).i32_sub();
             }
@@ -1053,8 +1056,7 @@ impl Emitter<'_, '_> {
                 self.sink().br_if(depth);
             }
             Operator::BrTable { targets } => {
-                let table: Vec<u32> =
-                    targets.targets().flatten().map(|depth| self.branch(depth)).collect();
+                let table: Vec<u32> = targets.targets().flatten().map(|depth| self.branch(depth)).collect();
                 let default = self.branch(targets.default());
                 self.sink().br_table(table, default);
             }
@@ -1194,7 +1196,8 @@ impl Emitter<'_, '_> {
         // In a single body the frame's address arrives in `k`.
         let frame_local = if is_single { self.k() } else { 0 };
         let mut code = Vec::new();
-        let restore = Frames::has_helpers(&layout.types).then(|| self.frames.restore(self.added, &layout.types));
+        let restore =
+            Frames::has_helpers(&layout.types).then(|| self.frames.restore(self.added, &layout.types));
         let takes: Vec<Option<u32>> = layout
             .types
             .iter()

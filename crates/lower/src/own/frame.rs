@@ -114,11 +114,6 @@ impl Frames {
         }
     }
 
-    /// Whether any frame holds references.
-    pub(crate) fn keeps_references(&self) -> bool {
-        !self.references.is_empty()
-    }
-
     /// Whether helpers move such values, rather than code in place.
     pub(crate) fn has_helpers(types: &[ValType]) -> bool {
         types.len() <= MOST_VALUES
@@ -139,9 +134,10 @@ impl Frames {
 
     /// The global that carries the result of a type and occurrence, which has been asked for before or not.
     pub(crate) fn result(&mut self, added: &mut Added, ty: ValType, occurrence: u32) -> u32 {
-        *self.results.entry((rank(ty), occurrence)).or_insert_with(|| {
-            added.global(ty, format!("windlass.result.{ty}.{occurrence}"))
-        })
+        *self
+            .results
+            .entry((rank(ty), occurrence))
+            .or_insert_with(|| added.global(ty, format!("windlass.result.{ty}.{occurrence}")))
     }
 
     /// `spill(site, values.., fn)`

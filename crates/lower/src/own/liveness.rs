@@ -92,7 +92,8 @@ fn sweep(body: &Body<'_>, heads: &mut [Set]) -> (Set, bool) {
     let mut handlers: Vec<Set> = Vec::new();
 
     for (index, op) in body.ops.iter().enumerate().rev() {
-        let target = |open: &[Open], depth: u32| -> Option<usize> { open.len().checked_sub(1 + depth as usize) };
+        let target =
+            |open: &[Open], depth: u32| -> Option<usize> { open.len().checked_sub(1 + depth as usize) };
         match &op.operator {
             Operator::End | Operator::Delegate { .. } => {
                 let block = &body.blocks[op.block as usize];

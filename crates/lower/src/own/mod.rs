@@ -41,7 +41,9 @@ pub(crate) mod windlass;
 use std::ops::Range;
 
 use wasm_encoder::InstructionSink;
-use wasmparser::{FuncToValidate, FuncValidatorAllocations, Operator, ValType, ValidPayload, Validator, ValidatorResources};
+use wasmparser::{
+    FuncToValidate, FuncValidatorAllocations, Operator, ValType, ValidPayload, Validator, ValidatorResources,
+};
 
 use crate::error::{Error, ErrorKind};
 use crate::module::{self, Module};
@@ -85,14 +87,15 @@ pub(crate) struct Indices {
     pub(crate) removed: Option<&'static str>,
 }
 
-/// Makes the functions of a module suspendable.
+/// Makes the functions of a valid module suspendable.
 pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Transformed, Error> {
     let bodies = validators(wasm)?;
     let module = Module::index(wasm)?;
     let imports = module.function_imports.len() as u32;
     let count = imports + module.functions.len() as u32;
     let is_asyncify = matches!(seam, Seam::Asyncify);
-    let removed = module.function_imports.iter().filter(|import| is_asyncify && import.module == asyncify::MODULE);
+    let removed =
+        module.function_imports.iter().filter(|import| is_asyncify && import.module == asyncify::MODULE);
     let mut added = Added::new(&module, count - removed.count() as u32);
     let (mut shell, indices, roots, barriers) = match seam {
         Seam::Windlass(seam) => {
@@ -161,7 +164,6 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
                 }
             }
         } else {
-            validator.validate(body)?;
             let bottom = match &mut shell {
                 Shell::Asyncify(shell) => {
                     shell.bottom(&module, function, body, &calls, &indices, &mut added)?
@@ -203,10 +205,14 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         }
     }
     let assembled = assemble::assemble(&module, &indices, &exports, &lowered, &added, &frames, options)?;
-    Ok(Transformed { wasm: assembled.wasm, functions: reports, dropped_debug_info: assembled.dropped_debug_info })
+    Ok(Transformed {
+        wasm: assembled.wasm,
+        functions: reports,
+        dropped_debug_info: assembled.dropped_debug_info,
+    })
 }
 
-/// Validates everything but the functions' bodies, and returns what validates those.
+/// What knows the types of operands in the functions' bodies.
 fn validators(wasm: &[u8]) -> Result<Vec<FuncToValidate<ValidatorResources>>, Error> {
     let mut validator = Validator::new_with_features(module::features());
     let mut bodies = Vec::new();
@@ -253,7 +259,9 @@ fn function_bodies(
     };
     let size = |clone: &(Vec<u8>, Vec<u8>)| clone.0.len() + clone.1.len();
     let (form, code, resumed) = match (clone, single) {
-        (Some(clone), Some(single)) if size(&clone) <= single.len() + ENTRY => (Form::Clone, clone.0, clone.1),
+        (Some(clone), Some(single)) if size(&clone) <= single.len() + ENTRY => {
+            (Form::Clone, clone.0, clone.1)
+        }
         (Some(clone), None) => (Form::Clone, clone.0, clone.1),
         (_, single) => {
             let resumed = enter_single(body, around, frames, added);

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasmi::{
-    AsContext, AsContextMut, Caller, Extern, ExternRef, ExternType, Func, Instance, Linker, Memory, Module, Ref,
-    Store, Val, ValType,
+    AsContext, AsContextMut, Caller, Extern, ExternRef, ExternType, Func, Instance, Linker, Memory, Module,
+    Ref, Store, Val, ValType,
 };
 use windlass_lower::{Abi, Engine, Optimize, Options};
 
@@ -129,12 +129,17 @@ impl Subject {
             };
             let exposed = exposed(&lowered.wasm, tables(&self.wasm));
             for policy in [Policy::Never, Policy::Always, Policy::Odd] {
-                let means = Means { policy, stable: way.options.stable_buffer, own: way.options.via == Engine::Own };
+                let means =
+                    Means { policy, stable: way.options.stable_buffer, own: way.options.via == Engine::Own };
                 // Shown if something fails.
                 println!("{}, {policy:?}", way.name);
                 let seen = run(&exposed, Some(means), self.rounds);
                 assert_eq!(expected.text, seen.text, "{}, {policy:?}: as it is on the left", way.name);
-                let wrong = match policy { Policy::Never => seen.suspensions > 0, Policy::Always => seen.suspensions == 0, Policy::Odd => false };
+                let wrong = match policy {
+                    Policy::Never => seen.suspensions > 0,
+                    Policy::Always => seen.suspensions == 0,
+                    Policy::Odd => false,
+                };
                 assert!(!wrong, "{}, {policy:?}: {} suspensions", way.name, seen.suspensions);
             }
         }
@@ -367,9 +372,7 @@ impl Running {
 
     /// The tables that the tool added for references.
     pub fn reference_tables(&self) -> Vec<wasmi::Table> {
-        (0..)
-            .map_while(|place| self.instance.get_table(&self.store, &format!("{TABLE}{place}")))
-            .collect()
+        (0..).map_while(|place| self.instance.get_table(&self.store, &format!("{TABLE}{place}"))).collect()
     }
 
     fn assert_nothing_kept(&self) {
@@ -400,9 +403,9 @@ impl Running {
                     if name == "memory" {
                         data[BUFFER as usize..self.end as usize].fill(0);
                     }
-                    let sum = data.iter().fold(0u64, |sum, byte| {
-                        (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-                    });
+                    let sum = data
+                        .iter()
+                        .fold(0u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
                     lines.push(format!("memory {name} {} {sum:x}", data.len()));
                 }
                 Extern::Table(table) => {
@@ -514,7 +517,9 @@ fn imported(
     };
     let abi = |name: &str| caller.get_export(name).and_then(Extern::into_func);
     let parts = (name.starts_with("pause"))
-        .then(|| Some((abi("asyncify_get_state")?, abi("asyncify_start_unwind")?, abi("asyncify_stop_rewind")?)))
+        .then(|| {
+            Some((abi("asyncify_get_state")?, abi("asyncify_start_unwind")?, abi("asyncify_stop_rewind")?))
+        })
         .flatten();
     if let Some((get_state, start_unwind, stop_rewind)) = parts {
         let memory = caller.get_export("memory").and_then(Extern::into_memory).expect("a memory");
@@ -522,7 +527,10 @@ fn imported(
         get_state.call(&mut *caller, &[], &mut state).expect("a state");
         let policy = caller.data().policy;
         match state[0].i32() {
-            Some(0) if policy == Policy::Always || (policy == Policy::Odd && caller.data().calls % 2 == 0) => {
+            Some(0)
+                if policy == Policy::Always
+                    || (policy == Policy::Odd && caller.data().calls.is_multiple_of(2)) =>
+            {
                 let number = note(caller, &call);
                 caller.data_mut().suspensions += 1;
                 caller.data_mut().pending = Some(Pending { call, number });
@@ -596,7 +604,9 @@ fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
             Payload::GlobalSection(section) => {
                 let mut section_out = wasm_encoder::GlobalSection::new();
                 for global in section.clone() {
-                    RoundtripReencoder.parse_global(&mut section_out, global.expect("a global")).expect("a global");
+                    RoundtripReencoder
+                        .parse_global(&mut section_out, global.expect("a global"))
+                        .expect("a global");
                 }
                 globals += section.count();
                 let ty = GlobalType { val_type: wasm_encoder::ValType::I32, mutable: true, shared: false };
@@ -607,7 +617,9 @@ fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
             Payload::ExportSection(section) => {
                 let mut section_out = wasm_encoder::ExportSection::new();
                 for export in section.clone() {
-                    RoundtripReencoder.parse_export(&mut section_out, export.expect("an export")).expect("one");
+                    RoundtripReencoder
+                        .parse_export(&mut section_out, export.expect("an export"))
+                        .expect("one");
                 }
                 for (place, table) in (own_tables + 1..tables).enumerate() {
                     section_out.export(&format!("{TABLE}{place}"), ExportKind::Table, table);
@@ -647,7 +659,8 @@ fn tables(wasm: &[u8]) -> u32 {
         match payload.expect("a valid module") {
             wasmparser::Payload::ImportSection(section) => {
                 let imports = section.into_imports().map(|import| import.expect("an import"));
-                tables += imports.filter(|import| matches!(import.ty, wasmparser::TypeRef::Table(_))).count() as u32;
+                tables += imports.filter(|import| matches!(import.ty, wasmparser::TypeRef::Table(_))).count()
+                    as u32;
             }
             wasmparser::Payload::TableSection(section) => tables += section.count(),
             _ => {}
