@@ -60,7 +60,7 @@ pub(crate) struct Module<'a> {
     /// The start function.
     pub(crate) start: Option<u32>,
     /// Whether a table is imported.
-    imports_table: bool,
+    pub(crate) imports_table: bool,
     pub(crate) function_names: BTreeMap<u32, &'a str>,
     pub(crate) global_names: BTreeMap<u32, &'a str>,
     pub(crate) customs: Vec<(&'a str, &'a [u8])>,

@@ -24,6 +24,33 @@ pub(crate) struct AddedGlobal {
     pub(crate) initial: i32,
 }
 
+/// Where resume functions are called through.
+///
+/// In a table of their own, so that nobody sees them. Not so in a windlass guest: wasm-bindgen takes no module with two
+/// tables of functions, so there they lie behind the functions of the guest's table, if it is not imported. Whoever
+/// makes it grow later does so behind them.
+#[derive(Clone, Copy)]
+pub(crate) struct ResumeTable {
+    pub(crate) table: u32,
+    pub(crate) first: u32,
+    /// Whether it is the module's own.
+    pub(crate) is_shared: bool,
+}
+
+impl ResumeTable {
+    fn of(module: &Module<'_>, shares: bool) -> ResumeTable {
+        match module.tables.first() {
+            Some(table)
+                if shares && !module.imports_table && !table.table64 && table.element_type.is_func_ref() =>
+            {
+                // A valid 32-bit table's length fits.
+                ResumeTable { table: 0, first: table.initial as u32, is_shared: true }
+            }
+            _ => ResumeTable { table: module.tables.len() as u32, first: 0, is_shared: false },
+        }
+    }
+}
+
 pub(crate) struct Added {
     types: HashMap<FuncType, u32>,
     pub(crate) new_types: Vec<FuncType>,
@@ -33,15 +60,16 @@ pub(crate) struct Added {
     pub(crate) functions: Vec<AddedFunction>,
     pub(crate) first_global: u32,
     pub(crate) globals: Vec<AddedGlobal>,
-    /// The functions of the resume table, in order: a frame names its function by its place here.
+    /// The functions that resume frames.
     pub(crate) resume: Vec<u32>,
+    pub(crate) resume_table: ResumeTable,
     /// Memories of the tool's own, in 64 KiB pages.
     pub(crate) memories: Vec<u64>,
 }
 
 impl Added {
     /// Nothing yet, behind a module whose functions will be so many.
-    pub(crate) fn new(module: &Module<'_>, functions: u32) -> Added {
+    pub(crate) fn new(module: &Module<'_>, functions: u32, shares_table: bool) -> Added {
         let mut types = HashMap::new();
         for (index, ty) in (0..).zip(&module.types) {
             types.entry(ty.clone()).or_insert(index);
@@ -55,6 +83,7 @@ impl Added {
             first_global: module.globals.len() as u32,
             globals: Vec::new(),
             resume: Vec::new(),
+            resume_table: ResumeTable::of(module, shares_table),
             memories: Vec::new(),
         }
     }
@@ -96,6 +125,11 @@ impl Added {
         if let Some(added) = self.functions.get_mut((function - self.first_function) as usize) {
             added.code = code;
         }
+    }
+
+    /// The place that the next resume function will have in its table, by which frames name it.
+    pub(crate) fn next_resume(&self) -> u32 {
+        self.resume_table.first + self.resume.len() as u32
     }
 
     /// A new mutable global, initially zero or null.

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::module;
 use crate::names::Names;
 use crate::own::Indices;
-use crate::own::added::Added;
+use crate::own::added::{Added, ResumeTable};
 use crate::own::code::{encoded, zero_value};
 use crate::own::frame::Frames;
 
@@ -58,6 +58,8 @@ pub(crate) struct Exports {
 struct Encoder<'i> {
     indices: &'i Indices,
     exports: &'i Exports,
+    /// By how much table 0 is longer.
+    longer: u64,
 }
 
 impl Reencode for Encoder<'_> {
@@ -71,6 +73,22 @@ impl Reencode for Encoder<'_> {
             return Ok(());
         }
         utils::parse_export(self, exports, export)
+    }
+
+    fn parse_table_section(
+        &mut self,
+        tables: &mut TableSection,
+        section: wasmparser::TableSectionReader<'_>,
+    ) -> Result {
+        for (place, table) in section.into_iter().enumerate() {
+            let mut table = table?;
+            if place == 0 {
+                table.ty.initial += self.longer;
+                table.ty.maximum = table.ty.maximum.map(|maximum| maximum + self.longer);
+            }
+            utils::parse_table(self, tables, table)?;
+        }
+        Ok(())
     }
 
     fn parse_import_section(
@@ -107,7 +125,8 @@ pub(crate) fn assemble(
     options: &Options,
 ) -> std::result::Result<Assembled, Error> {
     let mut sections = Sections::default();
-    let mut encoder = Encoder { indices, exports };
+    let longer = if added.resume_table.is_shared { added.resume.len() as u64 } else { 0 };
+    let mut encoder = Encoder { indices, exports, longer };
     let mut customs: Vec<(Rank, CustomSection<'_>)> = Vec::new();
     let mut named = None;
     let mut dropped_debug_info = false;
@@ -126,7 +145,7 @@ pub(crate) fn assemble(
             payload => sections.copy(&mut encoder, payload)?,
         }
     }
-    sections.add(module, added, frames);
+    sections.add(added, frames);
     for (name, function) in &exports.more {
         sections.exports.export(name, ExportKind::Func, *function);
     }
@@ -243,7 +262,7 @@ impl Sections {
             Payload::FunctionSection(section) => {
                 utils::parse_function_section(encoder, &mut self.functions, section)
             }
-            Payload::TableSection(section) => utils::parse_table_section(encoder, &mut self.tables, section),
+            Payload::TableSection(section) => encoder.parse_table_section(&mut self.tables, section),
             Payload::MemorySection(section) => {
                 utils::parse_memory_section(encoder, &mut self.memories, section)
             }
@@ -270,7 +289,7 @@ impl Sections {
         }
     }
 
-    fn add(&mut self, module: &module::Module<'_>, added: &Added, frames: &Frames) {
+    fn add(&mut self, added: &Added, frames: &Frames) {
         for ty in &added.new_types {
             let types =
                 |types: &[wasmparser::ValType]| types.iter().map(|ty| encoded(*ty)).collect::<Vec<_>>();
@@ -296,7 +315,6 @@ impl Sections {
             let val_type = encoded(global.ty);
             self.globals.global(GlobalType { val_type, mutable: true, shared: false }, &initial);
         }
-        let resume_table = module.tables.len() as u32;
         let count = added.resume.len() as u64;
         let table = |element_type: RefType, minimum: u64, maximum: Option<u64>| TableType {
             element_type,
@@ -305,7 +323,9 @@ impl Sections {
             maximum,
             shared: false,
         };
-        self.tables.table(table(RefType::FUNCREF, count, Some(count)));
+        if !added.resume_table.is_shared {
+            self.tables.table(table(RefType::FUNCREF, count, Some(count)));
+        }
         for reference in &frames.reference_tables {
             if let wasm_encoder::ValType::Ref(reference) = encoded(wasmparser::ValType::Ref(*reference)) {
                 self.tables.table(table(reference, 1, None));
@@ -313,7 +333,10 @@ impl Sections {
         }
         if !added.resume.is_empty() {
             let functions = Elements::Functions(added.resume.as_slice().into());
-            self.elements.active(Some(resume_table), &ConstExpr::i32_const(0), functions);
+            let ResumeTable { table, first, .. } = added.resume_table;
+            // Without a number it is table 0, in the encoding that every tool knows.
+            let table = (table > 0).then_some(table);
+            self.elements.active(table, &ConstExpr::i32_const(first as i32), functions);
         }
     }
 }

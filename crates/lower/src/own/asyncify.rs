@@ -445,7 +445,7 @@ impl Shell {
             let ty = module.function_type(*function).ok_or_else(|| internal("a function without a type"))?;
             let name = format!("windlass.resume.again.{}", module.function_name(*function));
             let resume = added.reserve(&[ValType::I32], &[], name);
-            let id = added.resume.len() as u32;
+            let id = added.next_resume();
             added.resume.push(resume);
             let callee = indices.calls[*function as usize];
             let (normal, resumed) = self.stub(callee, ty.params(), ty.results(), id, frames, added);

@@ -96,7 +96,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
     let is_asyncify = matches!(seam, Seam::Asyncify);
     let removed =
         module.function_imports.iter().filter(|import| is_asyncify && import.module == asyncify::MODULE);
-    let mut added = Added::new(&module, count - removed.count() as u32);
+    let mut added = Added::new(&module, count - removed.count() as u32, !is_asyncify);
     let (mut shell, indices, roots, barriers) = match seam {
         Seam::Windlass(seam) => {
             let shell = windlass::Shell::new(seam, &mut added);
@@ -133,12 +133,13 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
     if is_asyncify {
         asyncify::check_start(&module, &calls)?;
     }
-    let resume_table = module.tables.len() as u32;
+    let resume_table = added.resume_table.table;
+    let first_own_table = module.tables.len() as u32 + u32::from(!added.resume_table.is_shared);
     let store = match &shell {
         Shell::Windlass(shell) => shell.store(),
         Shell::Asyncify(shell) => shell.store(),
     };
-    let mut frames = Frames::new(store, resume_table + 1);
+    let mut frames = Frames::new(store, first_own_table);
 
     let mut lowered = Vec::with_capacity(bodies.len());
     let mut reports = Vec::with_capacity(bodies.len());
@@ -153,8 +154,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
             let (params, results) = (ty.params(), ty.results());
             let read = body::read(wasm, &mut validator, body, params, results, &calls, function)?;
             refuse(&module, function, &read)?;
-            let around =
-                Surroundings { calls: &calls, indices: &indices, function, id: added.resume.len() as u32 };
+            let around = Surroundings { calls: &calls, indices: &indices, function, id: added.next_resume() };
             match read.sites.is_empty() {
                 false => function_bodies(&module, &read, &around, options.optimize, &mut frames, &mut added)?,
                 // Every call that may suspend is in tail position: there is nothing to come back to.
