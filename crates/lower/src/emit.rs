@@ -6,7 +6,8 @@
 //! ```
 //!
 //! What defined `windlass.switch` is now the function `switch`; what called, exported or took the address of
-//! `env.log` now means the bracket. Only the bracket itself calls the import. A guest with `windlass_initialize` gets
+//! `env.log` now means the bracket. Only the bracket itself calls the import. `asyncify.*` are there only by way of
+//! Binaryen; for the own engine `switch` is a place that `own/windlass.rs` fills. A guest with `windlass_initialize` gets
 //! one more function, or only another name for its export.
 
 use std::collections::BTreeMap;

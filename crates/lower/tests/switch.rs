@@ -1,4 +1,4 @@
-//! The intrinsics that move between stacks, each guest run through `wasm-opt` and an engine.
+//! The intrinsics that move between stacks, each guest lowered in every way and run in an engine.
 
 mod common;
 
