@@ -291,6 +291,14 @@ impl<'a> Module<'a> {
         self.types.get(self.function_type_index(function)? as usize)
     }
 
+    /// The type of a place in a table.
+    pub(crate) fn table_index_type(&self, table: u32) -> ValType {
+        match self.tables.get(table as usize) {
+            Some(table) if table.table64 => ValType::I64,
+            _ => ValType::I32,
+        }
+    }
+
     /// Whether the host can put functions into a table, or take them out.
     pub(crate) fn tables_are_shared(&self) -> bool {
         let has_references = |types: &[ValType]| types.iter().any(|ty| matches!(ty, ValType::Ref(_)));

@@ -45,6 +45,7 @@ use crate::own::added::Added;
 use crate::own::calls::{Calls, Root};
 use crate::own::code::{encoded, finish_function, zero};
 use crate::own::frame::{self, Frames, Store};
+use crate::own::thrown::{self, Thrown};
 use crate::own::{Indices, internal};
 
 /// The module whose imports the pass defines.
@@ -74,6 +75,7 @@ mod trap {
     pub(super) const NO_FRAMES: &str = "windlass.start_rewind_of_a_buffer_without_frames";
     pub(super) const NOT_REWOUND: &str = "windlass.rewound_by_other_calls_than_those_that_were_unwound";
     pub(super) const OTHER_BUFFER: &str = "windlass.suspended_into_another_buffer_than_the_stable_one";
+    pub(super) const THREW: &str = "windlass.an_import_threw_after_it_had_started_to_unwind";
     pub(super) const NESTED: &str = "windlass.suspended_through_an_export_that_the_module_called_itself";
     pub(super) const TUNNEL: &str = "windlass.host_frames_amid_a_suspension_need_a_buffer_that_is_not_stable";
 }
@@ -194,6 +196,7 @@ impl Shell {
             trap::NO_FRAMES,
             trap::NOT_REWOUND,
             trap::OTHER_BUFFER,
+            trap::THREW,
             trap::NESTED,
             trap::TUNNEL,
         ] {
@@ -395,11 +398,8 @@ impl Shell {
             return Ok(*wrapper);
         }
         let signature = module.types.get(ty as usize).ok_or_else(|| internal("an unknown type"))?;
-        let index = match module.tables.get(table as usize) {
-            Some(table) if table.table64 => ValType::I64,
-            _ => ValType::I32,
-        };
-        let params: Vec<ValType> = signature.params().iter().copied().chain([index]).collect();
+        let index = [module.table_index_type(table)];
+        let params: Vec<ValType> = signature.params().iter().copied().chain(index).collect();
         let wrapper =
             added.reserve(&params, signature.results(), format!("windlass.wrapper.table.{table}.{ty}"));
         self.indirect_wrappers.insert((ty, table), wrapper);
@@ -438,8 +438,9 @@ impl Shell {
             let Some(gate) = gate else { continue };
             let ty = module.function_type(function).ok_or_else(|| internal("an import without a type"))?;
             let suspends = self.stubs.contains_key(&function);
-            let gate_code = self.gate(indices.places[function as usize], ty.params().len() as u32, suspends);
-            added.define(*gate, gate_code);
+            let import = indices.places[function as usize];
+            let code = self.gate(import, ty.params().len() as u32, suspends, frames.thrown.is_some());
+            added.define(*gate, code);
         }
         for (function, stub) in &self.stubs {
             let ty = module.function_type(*function).ok_or_else(|| internal("a function without a type"))?;
@@ -457,7 +458,7 @@ impl Shell {
         sink.local_get(0).call(self.parts.functions[0]).i32_const(1).global_set(self.confirmed).end();
         added.define(self.start_inside, finish_function(&[], code));
         let resume_type = added.ty(&[ValType::I32], &[]);
-        added.define(self.resume, self.resume_loop(resume_type, resume_table));
+        added.define(self.resume, self.resume_loop(resume_type, resume_table, frames.thrown));
         for (function, wrapper) in &self.wrappers {
             let ty = module.function_type(*function).ok_or_else(|| internal("a function without a type"))?;
             // What suspends by itself needs a frame, too, for the call again.
@@ -474,10 +475,7 @@ impl Shell {
         for ((ty, table), wrapper) in &self.indirect_wrappers {
             let signature = module.types.get(*ty as usize).ok_or_else(|| internal("an unknown type"))?;
             let mut params = signature.params().to_vec();
-            params.push(match module.tables.get(*table as usize) {
-                Some(table) if table.table64 => ValType::I64,
-                _ => ValType::I32,
-            });
+            params.push(module.table_index_type(*table));
             let code = self.wrap(0, &params, signature.results(), frames, added, |sink, params| {
                 for param in 0..params {
                     sink.local_get(param);
@@ -493,26 +491,63 @@ impl Shell {
         Ok(())
     }
 
-    /// Calls an import.
-    fn gate(&self, import: u32, params: u32, suspends: bool) -> Vec<u8> {
-        let outer = params;
+    /// Calls an import. A call of an export out of it may have ended in a trap that the host caught: what belongs to
+    /// the call out here is put back. `catches`: exceptions out of imports may be caught in the module.
+    fn gate(&self, import: u32, params: u32, suspends: bool, catches: bool) -> Vec<u8> {
+        let saved = self.saved();
+        let kept: Vec<(u32, u32)> = (params..).zip(saved.iter().copied()).collect();
+        let back = |sink: &mut InstructionSink<'_>| {
+            for (local, global) in kept.iter().filter(|(_, global)| *global == self.depth) {
+                sink.local_get(*local).global_get(*global).i32_ne();
+            }
+            sink.if_(BlockType::Empty);
+            for (local, global) in &kept {
+                sink.local_get(*local).global_set(*global);
+            }
+            sink.end();
+            for (local, global) in kept.iter().filter(|(_, global)| *global == self.in_import) {
+                sink.local_get(*local).global_set(*global);
+            }
+        };
+        let returned = |sink: &mut InstructionSink<'_>| {
+            back(sink);
+            sink.global_get(self.store.unwinding).if_(BlockType::Empty);
+            if suspends {
+                sink.i32_const(1).global_set(self.confirmed);
+            } else {
+                sink.call(self.traps[trap::STRANGER]);
+            }
+            sink.end();
+        };
+        let call = |sink: &mut InstructionSink<'_>| {
+            for param in 0..params {
+                sink.local_get(param);
+            }
+            sink.call(import);
+        };
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
-        sink.global_get(self.in_import).local_set(outer);
+        for (local, global) in &kept {
+            sink.global_get(*global).local_set(*local);
+        }
         sink.i32_const(1).global_set(self.in_import);
-        for param in 0..params {
-            sink.local_get(param);
-        }
-        sink.call(import);
-        sink.local_get(outer).global_set(self.in_import);
-        sink.global_get(self.store.unwinding).if_(BlockType::Empty);
-        if suspends {
-            sink.i32_const(1).global_set(self.confirmed);
+        if catches {
+            thrown::caught(&mut sink, |sink| {
+                call(sink);
+                returned(sink);
+                sink.return_();
+            });
+            back(&mut sink);
+            // Nobody would ever look at the flag.
+            sink.global_get(self.store.unwinding);
+            self.trap_if(&mut sink, trap::THREW);
+            sink.throw_ref();
         } else {
-            sink.call(self.traps[trap::STRANGER]);
+            call(&mut sink);
+            returned(&mut sink);
         }
-        sink.end().end();
-        finish_function(&[Encoded::I32], code)
+        sink.end();
+        finish_function(&vec![Encoded::I32; saved.len()], code)
     }
 
     /// A function that does nothing but call an import that may suspend, and its resume function.
@@ -529,7 +564,7 @@ impl Shell {
         order.sort_by_key(|(_, ty)| frame::rank(*ty));
         let types: Vec<ValType> = order.iter().map(|(_, ty)| *ty).collect();
         let spill = frames.spill(added, &types);
-        let restore = frames.restore(added, &types);
+        let restore = frames.restore(added, &types, false);
         let globals = frames.results(added, results);
         let write = |first: u32, kind_is_resume: bool| {
             let mut code = Vec::new();
@@ -597,30 +632,46 @@ impl Shell {
         sink.global_get(self.depth).global_get(self.in_import).i32_mul();
         sink.i32_const(1).i32_add().global_set(self.depth);
         sink.i32_const(0).global_set(self.in_import);
-        sink.global_get(self.rewinding).if_(block);
-        if !self.stable {
-            // `start_rewind` has put the frames on top already.
-            let top = count + 2;
-            sink.global_get(self.rewind_first).if_(BlockType::Empty);
-            sink.global_get(self.rewind_base).local_set(top).end();
+        let enter = |sink: &mut InstructionSink<'_>| {
+            sink.global_get(self.rewinding).if_(block);
+            if !self.stable {
+                // `start_rewind` has put the frames on top already.
+                let top = count + 2;
+                sink.global_get(self.rewind_first).if_(BlockType::Empty);
+                sink.global_get(self.rewind_base).local_set(top).end();
+            }
+            sink.i32_const(number).call(self.resume);
+            for (global, ty) in globals.iter().zip(results) {
+                crate::own::code::take_result(sink, *global, *ty);
+            }
+            sink.else_();
+            // Nothing is pending in a call that has just begun.
+            sink.global_get(self.end).global_set(self.store.cur);
+            if self.stable {
+                sink.i32_const(0).global_set(self.seg);
+            }
+            call(sink, count);
+            sink.end();
+        };
+        let leave = |sink: &mut InstructionSink<'_>| {
+            sink.i32_const(number);
+            for (local, _) in (count..).zip(&saved) {
+                sink.local_get(local);
+            }
+            sink.call(self.leave);
+        };
+        if frames.thrown.is_some() {
+            thrown::caught(&mut sink, |sink| {
+                enter(sink);
+                leave(sink);
+                sink.return_();
+            });
+            leave(&mut sink);
+            sink.throw_ref();
+        } else {
+            enter(&mut sink);
+            leave(&mut sink);
         }
-        sink.i32_const(number).call(self.resume);
-        for (global, ty) in globals.iter().zip(results) {
-            crate::own::code::take_result(&mut sink, *global, *ty);
-        }
-        sink.else_();
-        // Nothing is pending in a call that has just begun.
-        sink.global_get(self.end).global_set(self.store.cur);
-        if self.stable {
-            sink.i32_const(0).global_set(self.seg);
-        }
-        call(&mut sink, count);
-        sink.end();
-        sink.i32_const(number);
-        for (local, _) in (count..).zip(&saved) {
-            sink.local_get(local);
-        }
-        sink.call(self.leave);
         sink.end();
         finish_function(&vec![Encoded::I32; saved.len()], code)
     }
@@ -643,7 +694,7 @@ impl Shell {
     }
 
     /// `resume(number)`: takes the frames of one call, then one after the other.
-    fn resume_loop(&self, resume_type: u32, resume_table: u32) -> Vec<u8> {
+    fn resume_loop(&self, resume_type: u32, resume_table: u32, thrown: Option<Thrown>) -> Vec<u8> {
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
         if self.stable {
@@ -657,13 +708,23 @@ impl Shell {
             self.pop_stable(&mut sink);
         }
         sink.br(2).end();
-        sink.global_get(self.store.cur);
-        sink.global_get(self.store.cur).i32_load(self.at(0));
-        sink.call_indirect(resume_table, resume_type);
+        let call = |sink: &mut InstructionSink<'_>| {
+            sink.global_get(self.store.cur);
+            sink.global_get(self.store.cur).i32_load(self.at(0));
+            sink.call_indirect(resume_table, resume_type);
+        };
+        match &thrown {
+            Some(thrown) => thrown.keep(&mut sink, call),
+            None => call(&mut sink),
+        }
         // Whoever suspended must have been called again, and have said that the rewinding is over.
         sink.global_get(self.rewinding).if_(BlockType::Empty).call(self.traps[trap::NOT_REWOUND]).end();
         sink.global_get(self.store.unwinding).i32_eqz().br_if(0);
         sink.end().end();
+        if let Some(thrown) = &thrown {
+            // Nobody has caught it.
+            thrown.raise(&mut sink);
+        }
         sink.end();
         finish_function(&[Encoded::I32], code)
     }

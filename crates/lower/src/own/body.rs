@@ -82,8 +82,6 @@ pub(crate) struct Site {
     pub(crate) own: Range<u32>,
     /// Whether an exception out of the call may be caught in this function.
     pub(crate) in_try: bool,
-    /// Whether it is in a handler of a legacy `try`.
-    pub(crate) in_handler: bool,
     pub(crate) in_loop: bool,
 }
 
@@ -106,6 +104,8 @@ pub(crate) struct Body<'a> {
     pub(crate) suspending: u32,
     /// Whether the function has a loop with a site in it.
     pub(crate) site_in_loop: bool,
+    /// Whether it makes a tail call where exceptions are caught, which do not catch those of the one called.
+    pub(crate) tail_call_in_try: bool,
     /// The most targets that a `br_table` in a loop has.
     pub(crate) widest_switch_in_loop: u32,
 }
@@ -124,6 +124,11 @@ impl<'a> Body<'a> {
 
     pub(crate) fn own(&self, range: &Range<u32>) -> &[Operand] {
         &self.operands[range.start as usize..range.end as usize]
+    }
+
+    /// Whether an exception out of one of its sites may be caught in it.
+    pub(crate) fn catches(&self) -> bool {
+        self.sites.iter().any(|site| site.in_try)
     }
 
     /// Whether an operator is a constant, which is written again instead of being kept in a local.
@@ -169,6 +174,7 @@ pub(crate) fn read<'a>(
             beneath: Vec::new(),
             suspending: 0,
             site_in_loop: false,
+            tail_call_in_try: false,
             widest_switch_in_loop: 0,
         },
         stack: Vec::new(),
@@ -177,7 +183,6 @@ pub(crate) fn read<'a>(
         made_several: HashMap::new(),
         loops: 0,
         tries: 0,
-        handlers: 0,
     };
     reader.open_block(NONE, FrameKind::Block, Vec::new(), 0, true);
     while !operators.eof() {
@@ -198,8 +203,6 @@ struct Open {
     catches: bool,
     /// Control cannot reach it.
     dead: bool,
-    /// One of its handlers is being read.
-    handles: bool,
     is_loop: bool,
 }
 
@@ -214,7 +217,6 @@ struct Reader<'a> {
     made_several: HashMap<u32, Vec<Operand>>,
     loops: u32,
     tries: u32,
-    handlers: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -237,14 +239,14 @@ impl<'a> Reader<'a> {
                 Reach::Nothing | Reach::Mistake => {}
                 Reach::Suspension { again } => {
                     self.body.suspending += 1;
-                    // A tail call needs nothing: who is called returns to our caller. One that is made again does:
-                    // nobody else knows its arguments.
-                    if again || !is_tail_call(&operator) {
+                    // A tail call needs nothing: who is called returns to our caller.
+                    if !is_tail_call(&operator) {
                         site = self.site(op, again, before, pops as usize)?;
                     }
                 }
             }
             self.branches(&operator);
+            self.body.tail_call_in_try |= self.tries > 0 && is_tail_call(&operator);
         }
         match &operator {
             Operator::Block { .. }
@@ -273,8 +275,6 @@ impl<'a> Reader<'a> {
                     if open.catches {
                         open.catches = false;
                         self.tries -= 1;
-                        self.handlers += 1;
-                        open.handles = true;
                     }
                     self.body.blocks[block as usize].arms.push(op);
                 }
@@ -284,7 +284,6 @@ impl<'a> Reader<'a> {
                     block = open.block;
                     self.loops -= u32::from(open.is_loop);
                     self.tries -= u32::from(open.catches);
-                    self.handlers -= u32::from(open.handles);
                     let sites = self.body.sites.len() as u32;
                     let block = &mut self.body.blocks[block as usize];
                     block.end = op;
@@ -367,7 +366,7 @@ impl<'a> Reader<'a> {
             sites: sites..sites,
             own: 0..0,
         });
-        self.open.push(Open { block, catches, dead: !live, handles: false, is_loop });
+        self.open.push(Open { block, catches, dead: !live, is_loop });
         self.loops += u32::from(is_loop);
         self.tries += u32::from(catches);
         block
@@ -423,9 +422,8 @@ impl<'a> Reader<'a> {
         let level = self.open.last().map_or(0, |open| self.body.blocks[open.block as usize].height as usize);
         let own = self.operands(level, beneath)?;
         let site = self.body.sites.len() as u32;
-        let (in_try, in_handler) = (self.tries > 0, self.handlers > 0);
-        let in_loop = self.loops > 0;
-        self.body.sites.push(Site { op, again, results: Vec::new(), own, in_try, in_handler, in_loop });
+        let (in_try, in_loop) = (self.tries > 0, self.loops > 0);
+        self.body.sites.push(Site { op, again, results: Vec::new(), own, in_try, in_loop });
         Ok(site)
     }
 
@@ -485,7 +483,7 @@ fn storable(ty: ValType) -> ValType {
     })
 }
 
-fn is_tail_call(operator: &Operator<'_>) -> bool {
+pub(crate) fn is_tail_call(operator: &Operator<'_>) -> bool {
     matches!(
         operator,
         Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. }

@@ -76,6 +76,8 @@ pub(crate) struct Calls {
     indirect: Vec<bool>,
     ignore_indirect: bool,
     strangers: bool,
+    /// For each function whether it has a block that catches exceptions.
+    tries: Vec<bool>,
     /// For each function what its code is told about the suspensions that it meets.
     roles: Vec<Role>,
 }
@@ -94,6 +96,7 @@ struct Callees {
     direct: Vec<u32>,
     /// Canonical types.
     indirect: Vec<u32>,
+    tries: bool,
 }
 
 impl Calls {
@@ -117,9 +120,11 @@ impl Calls {
         for function in &module.referenced {
             referenced[*function as usize] = true;
         }
+        let mut tries = vec![false; count];
         for (position, body) in module.bodies.iter().enumerate() {
             let function = (imports + position) as u32;
             let callees = callees(body, &canonical, &mut referenced)?;
+            tries[function as usize] = callees.tries;
             for callee in callees.direct {
                 callers[callee as usize].push(function);
             }
@@ -142,6 +147,7 @@ impl Calls {
             indirect: vec![false; module.types.len()],
             ignore_indirect: rules.ignore_indirect,
             strangers: rules.strangers,
+            tries,
             roles,
         };
         let mut pending = VecDeque::new();
@@ -185,6 +191,11 @@ impl Calls {
     /// Whether a function may suspend.
     pub(crate) fn suspends(&self, function: u32) -> bool {
         self.suspends.get(function as usize).is_some_and(|suspends| *suspends)
+    }
+
+    /// Whether a function has a block that catches exceptions.
+    pub(crate) fn tries(&self, function: u32) -> bool {
+        self.tries.get(function as usize).is_some_and(|tries| *tries)
     }
 
     /// The calls from a function to what suspends, or the first of them.
@@ -263,6 +274,7 @@ fn callees(
             Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
                 callees.indirect.push(*canonical.get(type_index as usize).ok_or_else(unknown)?);
             }
+            Operator::Try { .. } | Operator::TryTable { .. } => callees.tries = true,
             Operator::RefFunc { function_index } => {
                 *referenced.get_mut(function_index as usize).ok_or_else(unknown)? = true;
             }

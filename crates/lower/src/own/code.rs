@@ -51,9 +51,12 @@ use wasmparser::{FrameKind, Operator, ValType};
 use crate::error::{Error, ErrorKind};
 use crate::own::Indices;
 use crate::own::added::Added;
-use crate::own::body::{Body, NONE, Operand};
+use crate::module::Module;
+use crate::own::body::{Body, NONE, Operand, is_tail_call};
 use crate::own::calls::{Calls, Reach};
 use crate::own::frame::{self, Frames, Store};
+use crate::own::guard;
+use crate::own::thrown::Thrown;
 
 /// Which body to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,7 @@ const SPARSE: u32 = 3;
 
 /// What the emitter needs to know about the module around a function.
 pub(crate) struct Surroundings<'s> {
+    pub(crate) module: &'s Module<'s>,
     pub(crate) calls: &'s Calls,
     pub(crate) indices: &'s Indices,
     /// The function's index before.
@@ -621,12 +625,18 @@ impl Emitter<'_, '_> {
                     self.sink().local_set(*local);
                 }
                 self.land(&own, target, Some(site_index));
+                if let Some(thrown) = self.thrown() {
+                    thrown.test_and_raise(&mut self.sink());
+                }
                 for local in &locals {
                     self.sink().local_get(*local);
                 }
             } else {
                 // Nothing but a resumed call arrives here.
                 self.land(&own, target, Some(site_index));
+                if let Some(thrown) = self.thrown() {
+                    thrown.raise(&mut self.sink());
+                }
                 let globals = self.frames.results(self.added, &results);
                 for ((place, ty), global) in results.iter().enumerate().zip(globals) {
                     match ty {
@@ -647,6 +657,11 @@ impl Emitter<'_, '_> {
         }
         self.save(op);
         Ok(op + 1)
+    }
+
+    /// What throws an exception out of a resumed call again, if that is done after landings.
+    fn thrown(&self) -> Option<Thrown> {
+        self.frames.thrown.filter(|_| self.body.catches())
     }
 
     /// Ends the target's block: what lies on the stack is put aside before and is there again after it.
@@ -962,24 +977,15 @@ impl Emitter<'_, '_> {
         let cold = self.depth(1);
         let flag = self.store.unwinding;
         self.sink().i32_const(site as i32 + 1).global_get(flag).br_if(cold).drop();
-        let op = self.body.sites[site as usize].op;
-        if is_tail_call(&self.body.ops[op as usize].operator) {
-            self.return_();
-        }
     }
 
     /// The trap after a call that suspends though it must not.
     fn guard(&mut self, op: u32) {
         let operator = &self.body.ops[op as usize].operator;
         // One in tail position has its test with it.
-        if self.is_mistake(operator) && !is_tail_call(operator) {
-            write_guard(&mut self.code, &self.store);
+        if !is_tail_call(operator) && self.around.calls.reach(self.around.function, operator) == Reach::Mistake {
+            guard::write(&mut self.code, &self.store);
         }
-    }
-
-    /// Whether a suspension that comes out of a call is one that the user excluded.
-    fn is_mistake(&self, operator: &Operator<'_>) -> bool {
-        self.around.calls.reach(self.around.function, operator) == Reach::Mistake
     }
 
     /// Puts operands that a site needs into their temps as soon as they are there.
@@ -1012,31 +1018,30 @@ impl Emitter<'_, '_> {
                 let function = self.around.indices.references[*function_index as usize];
                 self.sink().ref_func(function);
             }
-            Operator::ReturnCall { function_index } => {
-                let function = self.around.indices.calls[*function_index as usize];
-                if self.is_mistake(operator) {
-                    self.sink().call(function);
-                    write_guard(&mut self.code, &self.store);
-                    self.return_();
-                } else if self.body.ops[op as usize].site != NONE {
-                    // It is called again from a frame of this function, so it does not take its place.
-                    self.sink().call(function);
-                } else if resume {
+            Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+                match tail_callee(self.around, operator, self.frames, self.added)? {
                     // What is called returns here, and what it returned is on its way to the caller's frame.
-                    self.sink().call(function);
-                    self.return_();
-                } else {
-                    self.sink().return_call(function);
+                    Some(callee) if resume => {
+                        self.sink().call(callee);
+                        self.return_();
+                    }
+                    Some(callee) => {
+                        self.sink().return_call(callee);
+                    }
+                    None => {
+                        if let Operator::ReturnCallIndirect { type_index, table_index } = operator {
+                            match resume {
+                                true => {
+                                    self.sink().call_indirect(*table_index, *type_index);
+                                    self.return_();
+                                }
+                                false => {
+                                    self.sink().return_call_indirect(*table_index, *type_index);
+                                }
+                            }
+                        }
+                    }
                 }
-            }
-            Operator::ReturnCallIndirect { type_index, table_index } if self.is_mistake(operator) => {
-                self.sink().call_indirect(*table_index, *type_index);
-                write_guard(&mut self.code, &self.store);
-                self.return_();
-            }
-            Operator::ReturnCallIndirect { type_index, table_index } if resume => {
-                self.sink().call_indirect(*table_index, *type_index);
-                self.return_();
             }
             Operator::LocalGet { local_index } if shift > 0 => {
                 self.sink().local_get(local_index + shift);
@@ -1196,8 +1201,9 @@ impl Emitter<'_, '_> {
         // In a single body the frame's address arrives in `k`.
         let frame_local = if is_single { self.k() } else { 0 };
         let mut code = Vec::new();
-        let restore =
-            Frames::has_helpers(&layout.types).then(|| self.frames.restore(self.added, &layout.types));
+        let catches = self.body.catches();
+        let restore = Frames::has_helpers(&layout.types)
+            .then(|| self.frames.restore(self.added, &layout.types, catches));
         let takes: Vec<Option<u32>> = layout
             .types
             .iter()
@@ -1234,6 +1240,9 @@ impl Emitter<'_, '_> {
                 if let Some(k) = self.k.filter(|_| self.k_matters) {
                     sink.local_get(frame_local).i32_load(self.frames.at(4)).local_set(k);
                 }
+                if let Some(thrown) = self.frames.thrown.filter(|_| !catches) {
+                    thrown.raise(&mut sink);
+                }
             }
         }
         for (local, global, ty) in results {
@@ -1247,11 +1256,32 @@ impl Emitter<'_, '_> {
     }
 }
 
-fn is_tail_call(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. }
-    )
+/// The function that a tail call goes to instead; None: through its table, as it did.
+///
+/// One that is made again has to keep its arguments, in a frame of the function that stands for it. One from which no
+/// suspension must come goes through a guard.
+pub(crate) fn tail_callee(
+    around: &Surroundings<'_>,
+    operator: &Operator<'_>,
+    frames: &mut Frames,
+    added: &mut Added,
+) -> Result<Option<u32>, Error> {
+    let reach = around.calls.reach(around.function, operator);
+    let store = frames.store;
+    Ok(match *operator {
+        Operator::ReturnCall { function_index } => Some(match reach {
+            Reach::Nothing | Reach::Suspension { again: false } => around.indices.calls[function_index as usize],
+            Reach::Suspension { again: true } => around.indices.references[function_index as usize],
+            Reach::Mistake => {
+                let callee = around.indices.calls[function_index as usize];
+                frames.guards.direct(around.module, function_index, callee, &store, added)?
+            }
+        }),
+        Operator::ReturnCallIndirect { type_index, table_index } if reach == Reach::Mistake => {
+            Some(frames.guards.indirect(around.module, type_index, table_index, &store, added)?)
+        }
+        _ => None,
+    })
 }
 
 /// Pushes what a resumed call returned.
@@ -1262,10 +1292,4 @@ pub(crate) fn take_result(sink: &mut InstructionSink<'_>, global: u32, ty: ValTy
         zero(sink, ty);
         sink.global_set(global);
     }
-}
-
-/// Traps if a call came back because of a suspension.
-pub(crate) fn write_guard(code: &mut Vec<u8>, store: &Store) {
-    let mut sink = InstructionSink::new(code);
-    sink.global_get(store.unwinding).if_(BlockType::Empty).call(store.mistake).end();
 }

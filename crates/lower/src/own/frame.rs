@@ -23,6 +23,8 @@ use wasmparser::ValType;
 
 use crate::own::added::Added;
 use crate::own::code::{encoded, finish_function};
+use crate::own::guard::Guards;
+use crate::own::thrown::Thrown;
 
 /// `fn` and `site`.
 pub(crate) const HEADER: u32 = 8;
@@ -90,8 +92,12 @@ struct References {
 /// The helpers that were needed so far.
 pub(crate) struct Frames {
     pub(crate) store: Store,
+    /// What exceptions out of resumed functions need, if one may be caught.
+    pub(crate) thrown: Option<Thrown>,
+    pub(crate) guards: Guards,
     spills: HashMap<Vec<ValType>, u32>,
-    restores: HashMap<Vec<ValType>, u32>,
+    /// Also by whether they throw the exception that is on its way.
+    restores: HashMap<(Vec<ValType>, bool), u32>,
     references: HashMap<u32, References>,
     /// Types of the tables for references.
     pub(crate) reference_tables: Vec<wasmparser::RefType>,
@@ -102,9 +108,11 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// `first_table` is the index of the first table for references.
-    pub(crate) fn new(store: Store, first_table: u32) -> Frames {
+    pub(crate) fn new(store: Store, thrown: Option<Thrown>, first_table: u32) -> Frames {
         Frames {
             store,
+            thrown,
+            guards: Guards::default(),
             spills: HashMap::new(),
             restores: HashMap::new(),
             references: HashMap::new(),
@@ -183,15 +191,18 @@ impl Frames {
         sink.i32_const(size as i32).call(store.grow).end();
     }
 
-    /// `restore(frame) -> values.., site`
-    pub(crate) fn restore(&mut self, added: &mut Added, types: &[ValType]) -> u32 {
-        if let Some(function) = self.restores.get(types) {
+    /// `restore(frame) -> values.., site`, for a function that catches exceptions out of its sites, or not.
+    pub(crate) fn restore(&mut self, added: &mut Added, types: &[ValType], catches: bool) -> u32 {
+        let thrown = self.thrown.filter(|_| !catches);
+        let key = (types.to_vec(), thrown.is_some());
+        if let Some(function) = self.restores.get(&key) {
             return *function;
         }
         let name = format!("windlass.restore.{}", signature(types));
+        let name = if thrown.is_some() { name + ".raise" } else { name };
         let results: Vec<ValType> = types.iter().copied().chain([ValType::I32]).collect();
         let function = added.reserve(&[ValType::I32], &results, name);
-        self.restores.insert(types.to_vec(), function);
+        self.restores.insert(key, function);
         let mut code = Vec::new();
         let store = self.store;
         let mut offset = HEADER;
@@ -208,6 +219,9 @@ impl Frames {
         let mut sink = InstructionSink::new(&mut code);
         sink.local_get(0).i32_load(self.at(4));
         sink.local_get(0).i32_const(offset as i32).i32_add().global_set(store.cur);
+        if let Some(thrown) = thrown {
+            thrown.raise(&mut sink);
+        }
         sink.end();
         added.define(function, finish_function(&[], code));
         function

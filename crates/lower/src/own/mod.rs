@@ -35,7 +35,9 @@ mod body;
 mod calls;
 mod code;
 mod frame;
+mod guard;
 mod liveness;
+mod thrown;
 pub(crate) mod windlass;
 
 use std::ops::Range;
@@ -52,6 +54,7 @@ use crate::own::body::Body;
 use crate::own::calls::{Calls, Reach, Root, Rules, Step};
 use crate::own::code::{Kind, Layout, Surroundings, finish_function, zero};
 use crate::own::frame::Frames;
+use crate::own::thrown::Thrown;
 use crate::{Form, FunctionReport, Hop, Optimize, Options};
 
 /// A body that stands for an interpreter's loop has a `br_table` with at least so many targets in a loop.
@@ -139,7 +142,8 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         Shell::Windlass(shell) => shell.store(),
         Shell::Asyncify(shell) => shell.store(),
     };
-    let mut frames = Frames::new(store, first_own_table);
+    let thrown = thrown::is_caught(&module, &calls)?.then(|| Thrown::new(&mut added));
+    let mut frames = Frames::new(store, thrown, first_own_table);
 
     let mut lowered = Vec::with_capacity(bodies.len());
     let mut reports = Vec::with_capacity(bodies.len());
@@ -149,17 +153,22 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         let body = &module.bodies[position];
         let mut validator = to_validate.into_validator(std::mem::take(&mut allocations));
         let is_root = rules.roots.iter().any(|root| root.function == function);
+        let around = Surroundings {
+            module: &module,
+            calls: &calls,
+            indices: &indices,
+            function,
+            id: added.next_resume(),
+        };
         let made = if calls.suspends(function) && !is_root {
             let ty = module.function_type(function).ok_or_else(|| internal("a function without a type"))?;
             let (params, results) = (ty.params(), ty.results());
             let read = body::read(wasm, &mut validator, body, params, results, &calls, function)?;
-            refuse(&module, function, &read)?;
-            let around = Surroundings { calls: &calls, indices: &indices, function, id: added.next_resume() };
             match read.sites.is_empty() {
-                false => function_bodies(&module, &read, &around, options.optimize, &mut frames, &mut added)?,
+                false => function_bodies(&read, &around, options.optimize, &mut frames, &mut added)?,
                 // Every call that may suspend is in tail position: there is nothing to come back to.
                 true => {
-                    let made = untouched(wasm, body, &calls, function, &indices, &frames)?;
+                    let made = untouched(body, &around, &mut frames, &mut added)?;
                     Made { sites: read.suspending, ..made }
                 }
             }
@@ -172,7 +181,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
             };
             match bottom {
                 Some(code) => Made { form: Form::Untouched, code, more: 0, sites: 0 },
-                None => untouched(wasm, body, &calls, function, &indices, &frames)?,
+                None => untouched(body, &around, &mut frames, &mut added)?,
             }
         };
         allocations = validator.into_allocations();
@@ -234,13 +243,13 @@ struct Made {
 }
 
 fn function_bodies(
-    module: &Module<'_>,
     body: &Body<'_>,
     around: &Surroundings<'_>,
     optimize: Optimize,
     frames: &mut Frames,
     added: &mut Added,
 ) -> Result<Made, Error> {
+    let module = around.module;
     let located = |error: Error| error.in_function(&module.function_label(around.function));
     let live = liveness::live_across_sites(body);
     let layout = Layout::new(body, &live);
@@ -290,6 +299,11 @@ const ENTRY: usize = 16;
 
 /// Which bodies a function should get.
 fn wish(body: &Body<'_>, optimize: Optimize) -> Wish {
+    if body.tail_call_in_try {
+        // A resume function returns what is called in tail position, instead of making room for it. Its blocks would
+        // catch what they must not.
+        return Wish::Single;
+    }
     let is_interpreter = body.site_in_loop && body.widest_switch_in_loop >= INTERPRETER;
     match optimize {
         // What runs once a call need not be in two places.
@@ -324,13 +338,12 @@ fn enter_single(
 
 /// A function that does not suspend: as it was, but for indices, and for traps where it might after all.
 fn untouched(
-    wasm: &[u8],
     body: &wasmparser::FunctionBody<'_>,
-    calls: &Calls,
-    function: u32,
-    indices: &Indices,
-    frames: &Frames,
+    around: &Surroundings<'_>,
+    frames: &mut Frames,
+    added: &mut Added,
 ) -> Result<Made, Error> {
+    let wasm = around.module.wasm;
     let Range { start, end } = body.range();
     let mut code = Vec::with_capacity(end - start);
     let mut copied = start;
@@ -339,64 +352,39 @@ fn untouched(
     while !operators.eof() {
         let (operator, at) = operators.read_with_offset()?;
         let after = operators.original_position();
-        let is_mistake = calls.reach(function, &operator) == Reach::Mistake;
-        let moved = match operator {
-            Operator::ReturnCall { .. } if is_mistake => None,
-            Operator::Call { function_index } => Some((function_index, 0x10, &indices.calls)),
-            Operator::ReturnCall { function_index } => Some((function_index, 0x12, &indices.calls)),
-            Operator::RefFunc { function_index } => Some((function_index, 0xd2, &indices.references)),
+        let replaced = match operator {
+            Operator::Call { function_index } => {
+                Some((0x10, function_index, around.indices.calls[function_index as usize]))
+            }
+            Operator::RefFunc { function_index } => {
+                Some((0xd2, function_index, around.indices.references[function_index as usize]))
+            }
+            Operator::ReturnCall { function_index } => code::tail_callee(around, &operator, frames, added)?
+                .map(|callee| (0x12, function_index, callee)),
+            Operator::ReturnCallIndirect { .. } => {
+                code::tail_callee(around, &operator, frames, added)?.map(|callee| (0x12, u32::MAX, callee))
+            }
             _ => None,
         };
-        if let Some((callee, opcode, indices)) = moved
-            && indices[callee as usize] != callee
+        if let Some((opcode, old, index)) = replaced
+            && old != index
         {
             code.extend_from_slice(&wasm[copied..at]);
             code.push(opcode);
-            wasm_encoder::Encode::encode(&indices[callee as usize], &mut code);
+            wasm_encoder::Encode::encode(&index, &mut code);
             copied = after;
         }
-        if is_mistake {
+        if around.calls.reach(around.function, &operator) == Reach::Mistake {
             form = Form::Guarded;
-            // A call in tail position has to come back to be tested.
-            let is_tail = match operator {
-                Operator::ReturnCall { function_index } => {
-                    code.extend_from_slice(&wasm[copied..at]);
-                    InstructionSink::new(&mut code).call(indices.calls[function_index as usize]);
-                    true
-                }
-                Operator::ReturnCallIndirect { type_index, table_index } => {
-                    code.extend_from_slice(&wasm[copied..at]);
-                    InstructionSink::new(&mut code).call_indirect(table_index, type_index);
-                    true
-                }
-                _ => {
-                    code.extend_from_slice(&wasm[copied..after]);
-                    false
-                }
-            };
-            copied = after;
-            code::write_guard(&mut code, &frames.store);
-            if is_tail {
-                InstructionSink::new(&mut code).return_();
+            if !body::is_tail_call(&operator) {
+                code.extend_from_slice(&wasm[copied..after]);
+                copied = after;
+                guard::write(&mut code, &frames.store);
             }
         }
     }
     code.extend_from_slice(&wasm[copied..end]);
     Ok(Made { form, code, more: 0, sites: 0 })
-}
-
-/// What cannot be suspended yet, by name.
-fn refuse(module: &Module<'_>, function: u32, body: &Body<'_>) -> Result<(), Error> {
-    let Some(site) = body.sites.iter().find(|site| site.in_try || site.in_handler) else { return Ok(()) };
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "function {} makes a call that may suspend inside a `try`, at offset {:#x}",
-            module.function_label(function),
-            body.ops[site.op as usize].at
-        ),
-    )
-    .with_help("build the guest with panic=abort and without exception handling, or deny the function"))
 }
 
 fn why(module: &Module<'_>, calls: &Calls, function: u32) -> Vec<Hop> {

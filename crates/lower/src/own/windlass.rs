@@ -38,6 +38,7 @@ use crate::abi::Intrinsic;
 use crate::own::added::Added;
 use crate::own::code::finish_function;
 use crate::own::frame::{Frames, Store};
+use crate::own::thrown::Thrown;
 use crate::runtime::Globals;
 
 /// What LLVM's leaf functions may use below the shadow stack pointer without moving it, and a segment's header.
@@ -165,7 +166,7 @@ impl Shell {
         let entry_type = added.ty(&[ValType::I32], &[ValType::I32]);
         let resume_type = added.ty(&[ValType::I32], &[]);
         let next = frames.result(added, ValType::I32, 0);
-        let types = Types { entry: entry_type, resume: resume_type, resume_table, next };
+        let types = Types { entry: entry_type, resume: resume_type, resume_table, thrown: frames.thrown, next };
         let bodies = self.seam.intrinsics.iter().map(|(intrinsic, function)| {
             let body = match intrinsic {
                 Intrinsic::Prepare => prepare(),
@@ -462,11 +463,21 @@ impl Shell {
         sink.block(BlockType::Empty).loop_(BlockType::Empty);
         sink.global_get(self.store.cur).global_get(self.end).i32_eq().if_(BlockType::Empty);
         sink.call(self.pop).br_if(1).br(2).end();
-        sink.global_get(self.store.cur);
-        sink.global_get(self.store.cur).i32_load(field(0));
-        sink.call_indirect(types.resume_table, types.resume);
+        let call = |sink: &mut InstructionSink<'_>| {
+            sink.global_get(self.store.cur);
+            sink.global_get(self.store.cur).i32_load(field(0));
+            sink.call_indirect(types.resume_table, types.resume);
+        };
+        match &types.thrown {
+            Some(thrown) => thrown.keep(sink, call),
+            None => call(sink),
+        }
         sink.global_get(self.store.unwinding).i32_eqz().br_if(0);
         sink.end().end();
+        if let Some(thrown) = &types.thrown {
+            // Nobody has caught it.
+            thrown.raise(sink);
+        }
     }
 
     /// `discard(context)`: whoever switches to it after all meets a trap, not half a task.
@@ -494,6 +505,7 @@ struct Types {
     entry: u32,
     resume: u32,
     resume_table: u32,
+    thrown: Option<Thrown>,
     /// The result global of an entry function that was suspended.
     next: u32,
 }
