@@ -17,6 +17,7 @@ mod runtime;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use crate::binaryen::WasmOpt;
 pub use crate::error::{Error, ErrorKind};
@@ -257,7 +258,7 @@ pub struct FunctionReport {
 #[non_exhaustive]
 pub struct Hop {
     /// The function that is called.
-    pub callee: String,
+    pub callee: Arc<str>,
     /// Whether the call goes through a table, where the callee is one of those that it may reach.
     pub indirect: bool,
 }

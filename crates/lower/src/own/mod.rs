@@ -41,6 +41,7 @@ mod thrown;
 pub(crate) mod windlass;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use wasm_encoder::InstructionSink;
 use wasmparser::{
@@ -145,6 +146,8 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
     let thrown = thrown::is_caught(&module, &calls)?.then(|| Thrown::new(&mut added));
     let mut frames = Frames::new(store, thrown, first_own_table);
 
+    // Chains share them: of a hundred thousand functions each may have a hundred.
+    let names: Vec<Arc<str>> = (0..count).map(|function| module.function_name(function).into()).collect();
     let mut lowered = Vec::with_capacity(bodies.len());
     let mut reports = Vec::with_capacity(bodies.len());
     let mut allocations = FuncValidatorAllocations::default();
@@ -187,9 +190,9 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         allocations = validator.into_allocations();
         reports.push(FunctionReport {
             index: function,
-            name: module.function_name(function),
+            name: names[function as usize].to_string(),
             form: made.form,
-            why: why(&module, &calls, function),
+            why: why(&names, &calls, function),
             sites: made.sites,
             bytes_before: body.range().len(),
             bytes_after: made.code.len() + made.more,
@@ -387,8 +390,8 @@ fn untouched(
     Ok(Made { form, code, more: 0, sites: 0 })
 }
 
-fn why(module: &Module<'_>, calls: &Calls, function: u32) -> Vec<Hop> {
-    let hop = |step: Step| Hop { callee: module.function_name(step.callee), indirect: step.indirect };
+fn why(names: &[Arc<str>], calls: &Calls, function: u32) -> Vec<Hop> {
+    let hop = |step: Step| Hop { callee: names[step.callee as usize].clone(), indirect: step.indirect };
     calls.chain(function).into_iter().map(hop).collect()
 }
 
