@@ -22,7 +22,7 @@ use wasmparser::{KnownCustom, Operator};
 use crate::abi::{self, Guest, Intrinsic};
 use crate::error::{Error, ErrorKind};
 use crate::initialize::{GUEST_INITIALIZE, INITIALIZE, Initialize};
-use crate::module::Module;
+use crate::module::{self, Module};
 use crate::names::Names;
 use crate::own::windlass::Seam;
 use crate::runtime::{Asyncify, Globals, Runtime};
@@ -46,17 +46,42 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
+    /// Options for the emitted module: where functions are given by their indices those are other ones.
+    pub(crate) fn options(&self, options: &Options) -> std::result::Result<Options, Error> {
+        let mut options = options.clone();
+        let lists = [("--allow", &mut options.allow), ("--deny", &mut options.deny), ("--only", &mut options.only)];
+        for (option, patterns) in lists {
+            for pattern in patterns {
+                let Some(Ok(index)) = pattern.strip_prefix('#').map(str::parse::<usize>) else { continue };
+                match self.moved.get(index) {
+                    Some(Some(index)) => *pattern = format!("#{index}"),
+                    _ => return Err(module::names_no_function(option, pattern)),
+                }
+            }
+        }
+        Ok(options)
+    }
+
     /// A report on the emitted module's functions, as one on the guest's.
     pub(crate) fn report(&self, functions: Vec<FunctionReport>) -> Vec<FunctionReport> {
         let guest: BTreeMap<u32, u32> =
             self.moved.iter().zip(0..).filter_map(|(new, old)| new.map(|new| (new, old))).collect();
+        // A function without a name is called by its index.
+        let renamed = |name: &str| {
+            let index = name.strip_prefix('#')?.parse().ok()?;
+            guest.get(&index).map(|index| format!("#{index}"))
+        };
         let functions = functions.into_iter();
         functions
             .filter_map(|mut function| {
-                let number = format!("#{}", function.index);
                 function.index = *guest.get(&function.index)?;
-                if function.name == number {
-                    function.name = format!("#{}", function.index);
+                if let Some(name) = renamed(&function.name) {
+                    function.name = name;
+                }
+                for hop in &mut function.why {
+                    if let Some(name) = renamed(&hop.callee) {
+                        hop.callee = name.into();
+                    }
                 }
                 Some(function)
             })

@@ -330,7 +330,8 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
             transformed
         }
         (Engine::Own, Some(seam)) => {
-            let transformed = own::transform(&emitted.wasm, own::Seam::Windlass(seam), options)?;
+            let options = emitted.origins.options(options)?;
+            let transformed = own::transform(&emitted.wasm, own::Seam::Windlass(seam), &options)?;
             dropped_debug_info |= transformed.dropped_debug_info;
             functions = emitted.origins.report(transformed.functions);
             transformed.wasm

@@ -52,6 +52,9 @@ pub(crate) struct Module<'a> {
     pub(crate) tables: Vec<TableType>,
     pub(crate) memories: Vec<MemoryType>,
     pub(crate) globals: Vec<Global>,
+    /// Types of tags, imported ones first.
+    pub(crate) tags: Vec<u32>,
+    pub(crate) imported_tags: usize,
     pub(crate) exports: Vec<Export<'a>>,
     /// Functions that an element segment declares so that code may take their references.
     pub(crate) declared: Vec<u32>,
@@ -147,6 +150,8 @@ impl<'a> Module<'a> {
             tables: Vec::new(),
             memories: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
+            imported_tags: 0,
             exports: Vec::new(),
             declared: Vec::new(),
             referenced: Vec::new(),
@@ -187,6 +192,11 @@ impl<'a> Module<'a> {
             Payload::MemorySection(section) => {
                 for memory in section {
                     self.memories.push(memory?);
+                }
+            }
+            Payload::TagSection(section) => {
+                for tag in section {
+                    self.tags.push(tag?.func_type_idx);
                 }
             }
             Payload::GlobalSection(section) => {
@@ -256,7 +266,11 @@ impl<'a> Module<'a> {
                 self.globals.push(Global { ty, imported: true, initial: None, function: None });
                 "global"
             }
-            TypeRef::Tag(_) => "tag",
+            TypeRef::Tag(ty) => {
+                self.tags.push(ty.func_type_idx);
+                self.imported_tags += 1;
+                "tag"
+            }
         };
         self.other_imports.push(OtherImport { module, name, kind });
     }
@@ -299,19 +313,30 @@ impl<'a> Module<'a> {
         }
     }
 
-    /// Whether the host can put functions into a table, or take them out.
+    /// Whether the host can put functions into a table, or take them out: it holds the table, or references to
+    /// functions pass between it and the module.
     pub(crate) fn tables_are_shared(&self) -> bool {
-        let has_references = |types: &[ValType]| types.iter().any(|ty| matches!(ty, ValType::Ref(_)));
-        let exported = || self.exports.iter().any(|export| export.kind == ExternalKind::Table);
-        let passed = |function: u32| {
-            self.function_type(function)
-                .is_some_and(|ty| has_references(ty.params()) || has_references(ty.results()))
+        let refers = |types: &[ValType]| {
+            types.iter().any(|ty| matches!(ty, ValType::Ref(reference) if reference.is_func_ref()))
         };
+        let passed = |ty: Option<&FuncType>| ty.is_some_and(|ty| refers(ty.params()) || refers(ty.results()));
+        let by_global = |index: usize| self.globals.get(index).is_some_and(|global| refers(&[global.ty.content_type]));
+        let by_tag = |index: usize| {
+            passed(self.tags.get(index).and_then(|ty| self.types.get(*ty as usize)))
+        };
+        let exported = |export: &Export<'_>| match export.kind {
+            ExternalKind::Table => true,
+            ExternalKind::Func | ExternalKind::FuncExact => passed(self.function_type(export.index)),
+            ExternalKind::Global => by_global(export.index as usize),
+            ExternalKind::Tag => by_tag(export.index as usize),
+            ExternalKind::Memory => false,
+        };
+        let imported_globals = self.globals.iter().take_while(|global| global.imported).count();
         self.imports_table
-            || exported()
-            || (0..self.function_imports.len() as u32).any(passed)
-            || self.exported_functions().any(passed)
-            || self.globals.iter().any(|global| global.imported && has_references(&[global.ty.content_type]))
+            || self.exports.iter().any(exported)
+            || (0..self.function_imports.len() as u32).any(|function| passed(self.function_type(function)))
+            || (0..imported_globals).any(by_global)
+            || (0..self.imported_tags).any(by_tag)
     }
 
     /// The functions that are exported.
@@ -350,13 +375,7 @@ impl<'a> Module<'a> {
                 }
             }
             if found.len() == before {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("{option} `{pattern}` names no function"),
-                )
-                .with_help(
-                    "names are those of the name section; `*` stands for any text, `#7` for function 7",
-                ));
+                return Err(names_no_function(option, pattern));
             }
         }
         Ok(found)
@@ -374,6 +393,12 @@ impl<'a> Module<'a> {
             None => format!("number {function}"),
         }
     }
+}
+
+/// A pattern that nothing matches.
+pub(crate) fn names_no_function(option: &str, pattern: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{option} `{pattern}` names no function"))
+        .with_help("names are those of the name section; `*` stands for any text, `#7` for function 7")
 }
 
 /// Whether a name is what a pattern says, where `*` stands for any text.

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
+use wasm_encoder::InstructionSink;
 use wasmparser::{FuncType, ValType};
 
 use crate::module::Module;
+use crate::own::code::zero;
 
 /// A function that the tool adds.
 pub(crate) struct AddedFunction {
@@ -63,6 +65,8 @@ pub(crate) struct Added {
     /// The functions that resume frames.
     pub(crate) resume: Vec<u32>,
     pub(crate) resume_table: ResumeTable,
+    /// What resume functions take: the frame, and what makes their type one that the module does not have.
+    pub(crate) resume_params: Vec<ValType>,
     /// Memories of the tool's own, in 64 KiB pages.
     pub(crate) memories: Vec<u64>,
 }
@@ -74,7 +78,9 @@ impl Added {
         for (index, ty) in (0..).zip(&module.types) {
             types.entry(ty.clone()).or_insert(index);
         }
+        let resume_table = ResumeTable::of(module, shares_table);
         Added {
+            resume_params: if resume_table.is_shared { resume_params(&types) } else { vec![ValType::I32] },
             types,
             new_types: Vec::new(),
             first_type: module.types.len() as u32,
@@ -83,8 +89,15 @@ impl Added {
             first_global: module.globals.len() as u32,
             globals: Vec::new(),
             resume: Vec::new(),
-            resume_table: ResumeTable::of(module, shares_table),
+            resume_table,
             memories: Vec::new(),
+        }
+    }
+
+    /// Pushes what resume functions take behind the frame.
+    pub(crate) fn resume_arguments(&self, sink: &mut InstructionSink<'_>) {
+        for ty in &self.resume_params[1..] {
+            zero(sink, *ty);
         }
     }
 
@@ -143,4 +156,14 @@ impl Added {
         self.globals.push(AddedGlobal { ty: ValType::I32, name: name.into(), initial });
         self.first_global + self.globals.len() as u32 - 1
     }
+}
+
+/// The parameters of resume functions. In a table of the guest's they must not be what a wild index calls, so they get
+/// more than they need until the guest has no such type.
+fn resume_params(types: &HashMap<FuncType, u32>) -> Vec<ValType> {
+    let mut params = vec![ValType::I32];
+    while types.contains_key(&FuncType::new(params.iter().copied(), [])) {
+        params.push(ValType::F32);
+    }
+    params
 }

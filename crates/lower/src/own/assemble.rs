@@ -53,6 +53,8 @@ pub(crate) struct Exports {
     /// For functions: what is exported in their place.
     pub(crate) replaced: HashMap<u32, u32>,
     pub(crate) more: Vec<(String, u32)>,
+    /// Functions whose references code takes and that nothing else declares any more.
+    pub(crate) declared: Vec<u32>,
 }
 
 struct Encoder<'i> {
@@ -148,6 +150,9 @@ pub(crate) fn assemble(
     sections.add(added, frames);
     for (name, function) in &exports.more {
         sections.exports.export(name, ExportKind::Func, *function);
+    }
+    if !exports.declared.is_empty() {
+        sections.elements.declared(Elements::Functions(exports.declared.as_slice().into()));
     }
 
     let mut new = Module::new();

@@ -46,7 +46,7 @@ use crate::own::calls::{Calls, Root};
 use crate::own::code::{encoded, finish_function, zero};
 use crate::own::frame::{self, Frames, Store};
 use crate::own::thrown::{self, Thrown};
-use crate::own::{Indices, internal};
+use crate::own::{Indices, check_params, internal};
 
 /// The module whose imports the pass defines.
 pub(crate) const MODULE: &str = "asyncify";
@@ -400,6 +400,7 @@ impl Shell {
         let signature = module.types.get(ty as usize).ok_or_else(|| internal("an unknown type"))?;
         let index = [module.table_index_type(table)];
         let params: Vec<ValType> = signature.params().iter().copied().chain(index).collect();
+        check_params(&params)?;
         let wrapper =
             added.reserve(&params, signature.results(), format!("windlass.wrapper.table.{table}.{ty}"));
         self.indirect_wrappers.insert((ty, table), wrapper);
@@ -445,7 +446,8 @@ impl Shell {
         for (function, stub) in &self.stubs {
             let ty = module.function_type(*function).ok_or_else(|| internal("a function without a type"))?;
             let name = format!("windlass.resume.again.{}", module.function_name(*function));
-            let resume = added.reserve(&[ValType::I32], &[], name);
+            let params = added.resume_params.clone();
+            let resume = added.reserve(&params, &[], name);
             let id = added.next_resume();
             added.resume.push(resume);
             let callee = indices.calls[*function as usize];
@@ -457,8 +459,10 @@ impl Shell {
         let mut sink = InstructionSink::new(&mut code);
         sink.local_get(0).call(self.parts.functions[0]).i32_const(1).global_set(self.confirmed).end();
         added.define(self.start_inside, finish_function(&[], code));
-        let resume_type = added.ty(&[ValType::I32], &[]);
-        added.define(self.resume, self.resume_loop(resume_type, resume_table, frames.thrown));
+        let resume_params = added.resume_params.clone();
+        let resume_type = added.ty(&resume_params, &[]);
+        let code = self.resume_loop(resume_type, resume_table, frames.thrown, added);
+        added.define(self.resume, code);
         for (function, wrapper) in &self.wrappers {
             let ty = module.function_type(*function).ok_or_else(|| internal("a function without a type"))?;
             // What suspends by itself needs a frame, too, for the call again.
@@ -509,9 +513,11 @@ impl Shell {
                 sink.local_get(*local).global_set(*global);
             }
         };
+        let before = params + saved.len() as u32;
         let returned = |sink: &mut InstructionSink<'_>| {
             back(sink);
-            sink.global_get(self.store.unwinding).if_(BlockType::Empty);
+            // The host may call what does not suspend while it suspends something.
+            sink.global_get(self.store.unwinding).local_get(before).i32_gt_u().if_(BlockType::Empty);
             if suspends {
                 sink.i32_const(1).global_set(self.confirmed);
             } else {
@@ -530,6 +536,7 @@ impl Shell {
         for (local, global) in &kept {
             sink.global_get(*global).local_set(*local);
         }
+        sink.global_get(self.store.unwinding).local_set(before);
         sink.i32_const(1).global_set(self.in_import);
         if catches {
             thrown::caught(&mut sink, |sink| {
@@ -539,7 +546,7 @@ impl Shell {
             });
             back(&mut sink);
             // Nobody would ever look at the flag.
-            sink.global_get(self.store.unwinding);
+            sink.global_get(self.store.unwinding).local_get(before).i32_gt_u();
             self.trap_if(&mut sink, trap::THREW);
             sink.throw_ref();
         } else {
@@ -547,7 +554,7 @@ impl Shell {
             returned(&mut sink);
         }
         sink.end();
-        finish_function(&vec![Encoded::I32; saved.len()], code)
+        finish_function(&vec![Encoded::I32; saved.len() + 1], code)
     }
 
     /// A function that does nothing but call an import that may suspend, and its resume function.
@@ -563,17 +570,18 @@ impl Shell {
         let mut order: Vec<(u32, ValType)> = (0..).zip(params.iter().copied()).collect();
         order.sort_by_key(|(_, ty)| frame::rank(*ty));
         let types: Vec<ValType> = order.iter().map(|(_, ty)| *ty).collect();
-        let spill = frames.spill(added, &types);
-        let restore = frames.restore(added, &types, false);
         let globals = frames.results(added, results);
-        let write = |first: u32, kind_is_resume: bool| {
+        let mut write = |first: u32, kind_is_resume: bool| {
+            let values: Vec<(u32, ValType)> = order.iter().map(|(param, ty)| (first + param, *ty)).collect();
             let mut code = Vec::new();
             let mut sink = InstructionSink::new(&mut code);
-            if kind_is_resume {
-                sink.local_get(0).call(restore).drop();
-                for (param, _) in order.iter().rev() {
-                    sink.local_set(first + param);
+            if kind_is_resume && Frames::has_helpers(&types) {
+                sink.local_get(0).call(frames.restore(added, &types, false)).drop();
+                for (local, _) in values.iter().rev() {
+                    sink.local_set(*local);
                 }
+            } else if kind_is_resume {
+                frames.restore_in_place(added, &mut sink, &values, 0, false);
             }
             sink.block(BlockType::Empty);
             for param in 0..params.len() as u32 {
@@ -588,21 +596,31 @@ impl Shell {
             }
             sink.return_().end();
             sink.i32_const(1);
-            for (param, _) in &order {
-                sink.local_get(first + param);
+            let mut locals: Vec<Encoded> = match kind_is_resume {
+                true => params.iter().map(|ty| encoded(*ty)).collect(),
+                false => Vec::new(),
+            };
+            if Frames::has_helpers(&types) {
+                for (local, _) in &values {
+                    sink.local_get(*local);
+                }
+                sink.i32_const(id as i32).call(frames.spill(added, &types));
+            } else {
+                let free = first + params.len() as u32;
+                locals.extend([Encoded::I32; 2]);
+                frames.spill_in_place(added, &mut sink, &values, id, (free, free + 1));
             }
-            sink.i32_const(id as i32).call(spill);
             if !kind_is_resume {
                 for ty in results {
                     zero(&mut sink, *ty);
                 }
             }
             sink.end();
-            let locals: Vec<Encoded> =
-                if kind_is_resume { params.iter().map(|ty| encoded(*ty)).collect() } else { Vec::new() };
             finish_function(&locals, code)
         };
-        (write(0, false), write(1, true))
+        let normal = write(0, false);
+        // Resume functions have one parameter in this ABI.
+        (normal, write(1, true))
     }
 
     /// A wrapper around a call: where an unwinding ends and a rewinding begins. `number` is that of the function, from
@@ -694,7 +712,7 @@ impl Shell {
     }
 
     /// `resume(number)`: takes the frames of one call, then one after the other.
-    fn resume_loop(&self, resume_type: u32, resume_table: u32, thrown: Option<Thrown>) -> Vec<u8> {
+    fn resume_loop(&self, resume_type: u32, resume_table: u32, thrown: Option<Thrown>, added: &Added) -> Vec<u8> {
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
         if self.stable {
@@ -710,6 +728,7 @@ impl Shell {
         sink.br(2).end();
         let call = |sink: &mut InstructionSink<'_>| {
             sink.global_get(self.store.cur);
+            added.resume_arguments(sink);
             sink.global_get(self.store.cur).i32_load(self.at(0));
             sink.call_indirect(resume_table, resume_type);
         };
@@ -887,6 +906,9 @@ impl Shell {
         sink.global_get(store.unwinding).i32_eqz().if_(BlockType::Empty);
         sink.i32_const(0).global_set(self.rewinding).return_().end();
         sink.i32_const(0).global_set(store.unwinding);
+        // Nothing was unwound: the host thought better of it.
+        sink.global_get(self.is_left).global_get(self.closed).i32_or().i32_eqz();
+        sink.if_(BlockType::Empty).return_().end();
         sink.global_get(store.wp).global_get(self.start).i32_sub().local_set(new);
         sink.global_get(self.left_end).global_get(self.left_cur).i32_sub().local_set(old);
         sink.global_get(self.closed).if_(BlockType::Empty);
@@ -1103,6 +1125,8 @@ impl Shell {
         sink.global_get(self.store.unwinding).i32_eqz().if_(BlockType::Empty);
         sink.i32_const(0).global_set(self.rewinding).return_().end();
         sink.i32_const(0).global_set(self.store.unwinding);
+        // Nothing was unwound: the host thought better of it.
+        sink.global_get(wp).i32_eqz().if_(BlockType::Empty).return_().end();
         sink.global_get(wp).global_get(self.left_cur).i32_store(field(0));
         sink.global_get(wp).global_get(self.left_end).i32_store(field(4));
         sink.global_get(wp).global_get(self.left_function).i32_store(field(8));

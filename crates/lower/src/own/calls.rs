@@ -16,7 +16,7 @@
 //! *Caught Mistakes*: whoever says by an option that a function or a call through a table never suspends may be wrong.
 //! There the lowered code tests, after the call, and traps. It never goes on as if the call had returned.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use wasmparser::{FuncType, Operator};
 
@@ -76,6 +76,8 @@ pub(crate) struct Calls {
     indirect: Vec<bool>,
     ignore_indirect: bool,
     strangers: bool,
+    /// The functions whose references code takes.
+    referred_to: BTreeSet<u32>,
     /// For each function whether it has a block that catches exceptions.
     tries: Vec<bool>,
     /// For each function what its code is told about the suspensions that it meets.
@@ -96,6 +98,7 @@ struct Callees {
     direct: Vec<u32>,
     /// Canonical types.
     indirect: Vec<u32>,
+    referred_to: Vec<u32>,
     tries: bool,
 }
 
@@ -121,10 +124,15 @@ impl Calls {
             referenced[*function as usize] = true;
         }
         let mut tries = vec![false; count];
+        let mut referred_to = BTreeSet::new();
         for (position, body) in module.bodies.iter().enumerate() {
             let function = (imports + position) as u32;
-            let callees = callees(body, &canonical, &mut referenced)?;
+            let callees = callees(body, &canonical, count)?;
             tries[function as usize] = callees.tries;
+            for function in callees.referred_to {
+                *referenced.get_mut(function as usize).ok_or_else(unknown)? = true;
+                referred_to.insert(function);
+            }
             for callee in callees.direct {
                 callers[callee as usize].push(function);
             }
@@ -147,6 +155,7 @@ impl Calls {
             indirect: vec![false; module.types.len()],
             ignore_indirect: rules.ignore_indirect,
             strangers: rules.strangers,
+            referred_to,
             tries,
             roles,
         };
@@ -191,6 +200,11 @@ impl Calls {
     /// Whether a function may suspend.
     pub(crate) fn suspends(&self, function: u32) -> bool {
         self.suspends.get(function as usize).is_some_and(|suspends| *suspends)
+    }
+
+    /// The functions whose references code takes.
+    pub(crate) fn referred_to(&self) -> &BTreeSet<u32> {
+        &self.referred_to
     }
 
     /// Whether a function has a block that catches exceptions.
@@ -254,19 +268,21 @@ fn canonical(types: &[FuncType]) -> Vec<u32> {
     types.iter().zip(0..).map(|(ty, index)| *first.entry(ty).or_insert(index)).collect()
 }
 
+fn unknown() -> Error {
+    Error::new(crate::ErrorKind::Invalid, "not a valid WebAssembly module: an unknown index")
+}
+
 fn callees(
     body: &wasmparser::FunctionBody<'_>,
     canonical: &[u32],
-    referenced: &mut [bool],
+    functions: usize,
 ) -> Result<Callees, Error> {
-    let unknown =
-        || Error::new(crate::ErrorKind::Invalid, "not a valid WebAssembly module: an unknown index");
     let mut callees = Callees::default();
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {
         match operators.read()? {
             Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                if function_index as usize >= referenced.len() {
+                if function_index as usize >= functions {
                     return Err(unknown());
                 }
                 callees.direct.push(function_index);
@@ -275,9 +291,7 @@ fn callees(
                 callees.indirect.push(*canonical.get(type_index as usize).ok_or_else(unknown)?);
             }
             Operator::Try { .. } | Operator::TryTable { .. } => callees.tries = true,
-            Operator::RefFunc { function_index } => {
-                *referenced.get_mut(function_index as usize).ok_or_else(unknown)? = true;
-            }
+            Operator::RefFunc { function_index } => callees.referred_to.push(function_index),
             _ => {}
         }
     }

@@ -183,7 +183,7 @@ pub(crate) fn emit(
     let skipped = if kind == Kind::Resume { 0 } else { body.params };
     locals.extend(body.locals.iter().skip(skipped).map(|ty| encoded(*ty)));
     locals.extend(extra.iter().map(|ty| encoded(*ty)));
-    if body.locals.len() + extra.len() + 1 > MOST_LOCALS {
+    if body.locals.len() + extra.len() + added.resume_params.len() > MOST_LOCALS {
         return Err(too_large("would need more locals"));
     }
     let function = finish_function(&locals, [prologue, code].concat());
@@ -210,7 +210,7 @@ fn write(
     added: &mut Added,
     k_matters: bool,
 ) -> Result<Written, Error> {
-    let shift = u32::from(kind == Kind::Resume);
+    let shift = if kind == Kind::Resume { added.resume_params.len() as u32 } else { 0 };
     let mut emitter = Emitter {
         kind,
         body,
@@ -1141,30 +1141,10 @@ impl Emitter<'_, '_> {
             }
             self.sink().i32_const(id).call(spill);
         } else {
-            let keeps: Vec<Option<u32>> = layout
-                .types
-                .iter()
-                .map(|ty| self.frames.reference_helpers(self.added, *ty).map(|(keep, _)| keep))
-                .collect();
-            let site = self.extra(ValType::I32);
-            let base = self.extra(ValType::I32);
-            let store = self.store;
-            let size = frame::frame_size(&layout.types);
+            let locals = (self.extra(ValType::I32), self.extra(ValType::I32));
+            let values: Vec<(u32, ValType)> = values.into_iter().zip(layout.types.iter().copied()).collect();
             let mut sink = InstructionSink::new(&mut self.code);
-            sink.local_set(site);
-            self.frames.reserve(&mut sink, size);
-            sink.global_get(store.wp).local_tee(base).i32_const(id).i32_store(self.frames.at(0));
-            sink.local_get(base).local_get(site).i32_store(self.frames.at(4));
-            let mut offset = frame::HEADER;
-            for ((local, ty), keep) in values.iter().zip(&layout.types).zip(keeps) {
-                sink.local_get(base).local_get(*local);
-                if let Some(keep) = keep {
-                    sink.call(keep);
-                }
-                self.frames.store_value(&mut sink, *ty, offset);
-                offset += frame::size(*ty);
-            }
-            sink.local_get(base).i32_const(size as i32).i32_add().global_set(store.wp);
+            self.frames.spill_in_place(self.added, &mut sink, &values, self.around.id, locals);
         }
         if self.kind != Kind::Resume {
             for ty in &results {
@@ -1204,11 +1184,6 @@ impl Emitter<'_, '_> {
         let catches = self.body.catches();
         let restore = Frames::has_helpers(&layout.types)
             .then(|| self.frames.restore(self.added, &layout.types, catches));
-        let takes: Vec<Option<u32>> = layout
-            .types
-            .iter()
-            .map(|ty| self.frames.reference_helpers(self.added, *ty).map(|(_, take)| take))
-            .collect();
         let mut sink = InstructionSink::new(&mut code);
         if is_single {
             sink.global_get(store.entry).local_tee(frame_local).if_(BlockType::Empty);
@@ -1226,22 +1201,11 @@ impl Emitter<'_, '_> {
                 }
             }
             None => {
-                let mut offset = frame::HEADER;
-                for ((local, ty), take) in values.iter().zip(&layout.types).zip(takes) {
-                    sink.local_get(frame_local);
-                    self.frames.load_value(&mut sink, *ty, offset);
-                    if let Some(take) = take {
-                        sink.call(take);
-                    }
-                    sink.local_set(*local);
-                    offset += frame::size(*ty);
-                }
-                sink.local_get(frame_local).i32_const(offset as i32).i32_add().global_set(store.cur);
+                let values: Vec<(u32, ValType)> =
+                    values.into_iter().zip(layout.types.iter().copied()).collect();
+                self.frames.restore_in_place(self.added, &mut sink, &values, frame_local, catches);
                 if let Some(k) = self.k.filter(|_| self.k_matters) {
                     sink.local_get(frame_local).i32_load(self.frames.at(4)).local_set(k);
-                }
-                if let Some(thrown) = self.frames.thrown.filter(|_| !catches) {
-                    thrown.raise(&mut sink);
                 }
             }
         }

@@ -227,6 +227,60 @@ impl Frames {
         function
     }
 
+    /// Code that does what `spill` does, for more values than a function should take. The site's number is on the
+    /// stack; the last two are locals that are free.
+    pub(crate) fn spill_in_place(
+        &mut self,
+        added: &mut Added,
+        sink: &mut InstructionSink<'_>,
+        values: &[(u32, ValType)],
+        id: u32,
+        (site, base): (u32, u32),
+    ) {
+        let types: Vec<ValType> = values.iter().map(|(_, ty)| *ty).collect();
+        let store = self.store;
+        let whole = frame_size(&types);
+        sink.local_set(site);
+        self.reserve(sink, whole);
+        sink.global_get(store.wp).local_tee(base).i32_const(id as i32).i32_store(self.at(0));
+        sink.local_get(base).local_get(site).i32_store(self.at(4));
+        let mut offset = HEADER;
+        for (local, ty) in values {
+            sink.local_get(base).local_get(*local);
+            if let Some((keep, _)) = self.reference_helpers(added, *ty) {
+                sink.call(keep);
+            }
+            self.store_value(sink, *ty, offset);
+            offset += size(*ty);
+        }
+        sink.local_get(base).i32_const(whole as i32).i32_add().global_set(store.wp);
+    }
+
+    /// Code that does what `restore` does, but for the site's number.
+    pub(crate) fn restore_in_place(
+        &mut self,
+        added: &mut Added,
+        sink: &mut InstructionSink<'_>,
+        values: &[(u32, ValType)],
+        frame: u32,
+        catches: bool,
+    ) {
+        let mut offset = HEADER;
+        for (local, ty) in values {
+            sink.local_get(frame);
+            self.load_value(sink, *ty, offset);
+            if let Some((_, take)) = self.reference_helpers(added, *ty) {
+                sink.call(take);
+            }
+            sink.local_set(*local);
+            offset += size(*ty);
+        }
+        sink.local_get(frame).i32_const(offset as i32).i32_add().global_set(self.store.cur);
+        if let Some(thrown) = self.thrown.filter(|_| !catches) {
+            thrown.raise(sink);
+        }
+    }
+
     /// A word of a frame.
     pub(crate) fn at(&self, offset: u32) -> MemArg {
         MemArg { offset: offset.into(), align: 2, memory_index: self.store.memory }

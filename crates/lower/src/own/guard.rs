@@ -65,6 +65,7 @@ impl Guards {
         let signature = module.types.get(ty as usize).ok_or_else(|| super::internal("an unknown type"))?;
         let params: Vec<ValType> =
             signature.params().iter().copied().chain([module.table_index_type(table)]).collect();
+        super::check_params(&params)?;
         let name = format!("windlass.guard.table.{table}.{ty}");
         let guard = define(&params, signature.results(), name, store, added, |sink| {
             sink.call_indirect(table, ty);

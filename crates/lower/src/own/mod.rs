@@ -207,6 +207,14 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
                     lowered[place as usize] = body;
                 }
             }
+            // A task that gets here by way of a host function that nobody knows of, in a table, must not leave it.
+            let is_root = |function: u32| rules.roots.iter().any(|root| root.function == function);
+            for function in module.exported_functions() {
+                if calls.suspends(function) && !is_root(function) {
+                    let guard = frames.guards.direct(&module, function, function, &store, &mut added)?;
+                    exports.replaced.insert(function, guard);
+                }
+            }
         }
         Shell::Asyncify(shell) => {
             for function in asyncify::exported(&module, &calls) {
@@ -216,6 +224,8 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
             shell.define(&module, &indices, &mut frames, &mut added, resume_table)?;
         }
     }
+    let referred_to = calls.referred_to().iter().filter(|function| exports.replaced.contains_key(function));
+    exports.declared = referred_to.map(|function| indices.references[*function as usize]).collect();
     let assembled = assemble::assemble(&module, &indices, &exports, &lowered, &added, &frames, options)?;
     Ok(Transformed {
         wasm: assembled.wasm,
@@ -257,7 +267,8 @@ fn function_bodies(
     let live = liveness::live_across_sites(body);
     let layout = Layout::new(body, &live);
     let name = module.function_name(around.function);
-    let resume = added.reserve(&[ValType::I32], &[], format!("windlass.resume.{name}"));
+    let params = added.resume_params.clone();
+    let resume = added.reserve(&params, &[], format!("windlass.resume.{name}"));
     added.resume.push(resume);
     let mut emit = |kind| code::emit(kind, body, &layout, around, frames, added).map_err(located);
     let wish = wish(body, optimize);
@@ -393,6 +404,18 @@ fn untouched(
 fn why(names: &[Arc<str>], calls: &Calls, function: u32) -> Vec<Hop> {
     let hop = |step: Step| Hop { callee: names[step.callee as usize].clone(), indirect: step.indirect };
     calls.chain(function).into_iter().map(hop).collect()
+}
+
+/// Engines take no function with more parameters.
+fn check_params(params: &[ValType]) -> Result<(), Error> {
+    match params.len() {
+        0..=1000 => Ok(()),
+        count => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("a call through a table with {} arguments needs a function with {count}", count - 1),
+        )
+        .with_help("engines take 1,000 at most; pass some of them in memory")),
+    }
 }
 
 fn internal(what: &str) -> Error {

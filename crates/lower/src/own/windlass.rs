@@ -164,7 +164,8 @@ impl Shell {
         added.define(self.chunk, self.chunk());
         added.define(self.free, self.free());
         let entry_type = added.ty(&[ValType::I32], &[ValType::I32]);
-        let resume_type = added.ty(&[ValType::I32], &[]);
+        let params = added.resume_params.clone();
+        let resume_type = added.ty(&params, &[]);
         let next = frames.result(added, ValType::I32, 0);
         let types = Types { entry: entry_type, resume: resume_type, resume_table, thrown: frames.thrown, next };
         let bodies = self.seam.intrinsics.iter().map(|(intrinsic, function)| {
@@ -172,7 +173,7 @@ impl Shell {
                 Intrinsic::Prepare => prepare(),
                 Intrinsic::Switch => self.switch(true),
                 Intrinsic::Leave => self.switch(false),
-                Intrinsic::Run => self.run(&types),
+                Intrinsic::Run => self.run(&types, added),
                 _ => self.discard(),
             };
             (*function, body)
@@ -395,7 +396,7 @@ impl Shell {
     }
 
     /// `run(first)`: the trampoline that every switch comes back to.
-    fn run(&self, types: &Types) -> Vec<u8> {
+    fn run(&self, types: &Types, added: &Added) -> Vec<u8> {
         let seam = &self.seam;
         let g = seam.globals;
         let (context, next, outer) = (0, 1, 2);
@@ -419,7 +420,7 @@ impl Shell {
         self.load_segment(&mut sink);
         sink.local_get(context).i32_load(STATE).i32_const(SUSPENDED).i32_eq().if_(BlockType::Empty);
         sink.local_get(context).i32_const(RUNNING).i32_store(STATE);
-        self.resume(&mut sink, types);
+        self.resume(&mut sink, types, added);
         sink.global_get(types.next).local_set(next);
         sink.else_();
         // It runs already, or was discarded.
@@ -459,12 +460,13 @@ impl Shell {
     }
 
     /// Takes frames off until one suspends again or none is left.
-    fn resume(&self, sink: &mut InstructionSink<'_>, types: &Types) {
+    fn resume(&self, sink: &mut InstructionSink<'_>, types: &Types, added: &Added) {
         sink.block(BlockType::Empty).loop_(BlockType::Empty);
         sink.global_get(self.store.cur).global_get(self.end).i32_eq().if_(BlockType::Empty);
         sink.call(self.pop).br_if(1).br(2).end();
         let call = |sink: &mut InstructionSink<'_>| {
             sink.global_get(self.store.cur);
+            added.resume_arguments(sink);
             sink.global_get(self.store.cur).i32_load(field(0));
             sink.call_indirect(types.resume_table, types.resume);
         };
