@@ -144,13 +144,7 @@ impl Guest {
 
     /// Checks everything that can be checked before anything is written.
     pub(crate) fn check(module: &Module<'_>, via: Engine) -> Result<Guest, Error> {
-        if let Some(by) = module.custom(LOWERED_SECTION) {
-            return Err(Error::new(
-                ErrorKind::AlreadyLowered,
-                format!("already lowered (by {})", String::from_utf8_lossy(by)),
-            )
-            .with_help("lower the module that the linker wrote, once"));
-        }
+        not_lowered(module)?;
         let intrinsics = intrinsics(module)?;
         // Without the scheduler there may be an `_initialize` to make, and nothing else.
         let makes_initialize = is_pending(module) && module.custom(ABI_SECTION).is_some();
@@ -310,8 +304,20 @@ fn version(module: &Module<'_>) -> Result<(), Error> {
     }
 }
 
+/// What has been lowered is no guest any more, whatever the ABI.
+pub(crate) fn not_lowered(module: &Module<'_>) -> Result<(), Error> {
+    match module.custom(LOWERED_SECTION) {
+        Some(by) => Err(Error::new(
+            ErrorKind::AlreadyLowered,
+            format!("already lowered (by {})", String::from_utf8_lossy(by)),
+        )
+        .with_help("lower the module that the linker wrote, once")),
+        None => Ok(()),
+    }
+}
+
 /// Relocations hold function indices and code offsets, which the tool changes.
-fn linked(module: &Module<'_>) -> Result<(), Error> {
+pub(crate) fn linked(module: &Module<'_>) -> Result<(), Error> {
     let relocation = module.customs.iter().find(|(name, _)| *name == "linking" || name.starts_with("reloc."));
     match relocation {
         Some((name, _)) => Err(Error::new(

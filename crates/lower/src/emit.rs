@@ -49,7 +49,8 @@ impl Origins {
     /// Options for the emitted module: where functions are given by their indices those are other ones.
     pub(crate) fn options(&self, options: &Options) -> std::result::Result<Options, Error> {
         let mut options = options.clone();
-        let lists = [("--allow", &mut options.allow), ("--deny", &mut options.deny), ("--only", &mut options.only)];
+        let lists =
+            [("--allow", &mut options.allow), ("--deny", &mut options.deny), ("--only", &mut options.only)];
         for (option, patterns) in lists {
             for pattern in patterns {
                 let Some(Ok(index)) = pattern.strip_prefix('#').map(str::parse::<usize>) else { continue };

@@ -50,5 +50,8 @@ pub(crate) fn check(wasm: Vec<u8>) -> Result<Vec<u8>, Error> {
 
 fn fault(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal, format!("the lowered module is damaged: {error}"))
-        .with_help("this is a fault of windlass-lower or wasm-opt: please report it with the guest")
+        .with_help(
+            "if the guest is at one of the limits of engines (1,000,000 functions, 100 tables or memories), it has no \
+             room for what is added; else this is a fault of windlass-lower or wasm-opt: please report it with the guest",
+        )
 }

@@ -355,7 +355,9 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
 
 /// Lowers a module for the asyncify ABI with the own engine.
 fn lower_asyncify(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
-    module::validate(wasm)?;
+    let module = Module::parse(wasm)?;
+    abi::not_lowered(&module)?;
+    abi::linked(&module)?;
     let transformed = own::transform(wasm, own::Seam::Asyncify, options)?;
     let wasm_after = finish::finish(&transformed.wasm, options.via.name(), false)?;
     Ok(Lowered {

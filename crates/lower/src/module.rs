@@ -320,10 +320,9 @@ impl<'a> Module<'a> {
             types.iter().any(|ty| matches!(ty, ValType::Ref(reference) if reference.is_func_ref()))
         };
         let passed = |ty: Option<&FuncType>| ty.is_some_and(|ty| refers(ty.params()) || refers(ty.results()));
-        let by_global = |index: usize| self.globals.get(index).is_some_and(|global| refers(&[global.ty.content_type]));
-        let by_tag = |index: usize| {
-            passed(self.tags.get(index).and_then(|ty| self.types.get(*ty as usize)))
-        };
+        let by_global =
+            |index: usize| self.globals.get(index).is_some_and(|global| refers(&[global.ty.content_type]));
+        let by_tag = |index: usize| passed(self.tags.get(index).and_then(|ty| self.types.get(*ty as usize)));
         let exported = |export: &Export<'_>| match export.kind {
             ExternalKind::Table => true,
             ExternalKind::Func | ExternalKind::FuncExact => passed(self.function_type(export.index)),

@@ -60,6 +60,9 @@ const BORDER: i32 = 16;
 /// The header of a segment in a stable buffer.
 const SEGMENT: i32 = 12;
 
+/// No suspension needs so many bytes.
+const FARTHEST: i32 = 0x4000_0000;
+
 /// What a border ends with; found elsewhere only by accident.
 const MARK: i32 = 0x776e_646c;
 
@@ -76,6 +79,8 @@ mod trap {
     pub(super) const NOT_REWOUND: &str = "windlass.rewound_by_other_calls_than_those_that_were_unwound";
     pub(super) const OTHER_BUFFER: &str = "windlass.suspended_into_another_buffer_than_the_stable_one";
     pub(super) const THREW: &str = "windlass.an_import_threw_after_it_had_started_to_unwind";
+    pub(super) const BUFFER_IN_USE: &str =
+        "windlass.suspended_into_a_buffer_that_holds_frames_of_an_outer_call";
     pub(super) const NESTED: &str = "windlass.suspended_through_an_export_that_the_module_called_itself";
     pub(super) const TUNNEL: &str = "windlass.host_frames_amid_a_suspension_need_a_buffer_that_is_not_stable";
 }
@@ -127,6 +132,8 @@ pub(crate) struct Shell {
     seg: u32,
     own_data: u32,
     own_start: u32,
+    /// The buffer that a suspension began to fill last; 0: none did since the last import was called.
+    begun: u32,
     resume: u32,
     leave: u32,
     reserve: u32,
@@ -170,6 +177,7 @@ impl Shell {
         let in_import = global("in_import");
         let confirmed = global("confirmed");
         let (seg, own_data, own_start) = (global("seg"), global("own_data"), global("own_start"));
+        let begun = global("begun");
         let grow = added.reserve(&[I32], &[], "windlass.grow");
         // No frame has the address 0: it says that there is none.
         let top = added.word("windlass.top", 16);
@@ -197,6 +205,7 @@ impl Shell {
             trap::NOT_REWOUND,
             trap::OTHER_BUFFER,
             trap::THREW,
+            trap::BUFFER_IN_USE,
             trap::NESTED,
             trap::TUNNEL,
         ] {
@@ -248,6 +257,7 @@ impl Shell {
             seg,
             own_data,
             own_start,
+            begun,
             resume,
             leave,
             reserve,
@@ -500,7 +510,12 @@ impl Shell {
     fn gate(&self, import: u32, params: u32, suspends: bool, catches: bool) -> Vec<u8> {
         let saved = self.saved();
         let kept: Vec<(u32, u32)> = (params..).zip(saved.iter().copied()).collect();
+        let before = params + saved.len() as u32;
+        let (waits, begun) = (before + 1, before + 2);
         let back = |sink: &mut InstructionSink<'_>| {
+            if self.stable {
+                self.check_buffer(sink, &kept, waits, begun);
+            }
             for (local, global) in kept.iter().filter(|(_, global)| *global == self.depth) {
                 sink.local_get(*local).global_get(*global).i32_ne();
             }
@@ -513,7 +528,6 @@ impl Shell {
                 sink.local_get(*local).global_set(*global);
             }
         };
-        let before = params + saved.len() as u32;
         let returned = |sink: &mut InstructionSink<'_>| {
             back(sink);
             // The host may call what does not suspend while it suspends something.
@@ -537,6 +551,14 @@ impl Shell {
             sink.global_get(*global).local_set(*local);
         }
         sink.global_get(self.store.unwinding).local_set(before);
+        if self.stable {
+            sink.global_get(self.store.cur).global_get(self.end).i32_ne();
+            sink.global_get(self.seg).if_(BlockType::Result(Encoded::I32));
+            sink.global_get(self.seg).i32_load(field(0)).else_().i32_const(0).end();
+            sink.i32_or().local_set(waits);
+            sink.global_get(self.begun).local_set(begun);
+            sink.i32_const(0).global_set(self.begun);
+        }
         sink.i32_const(1).global_set(self.in_import);
         if catches {
             thrown::caught(&mut sink, |sink| {
@@ -554,7 +576,7 @@ impl Shell {
             returned(&mut sink);
         }
         sink.end();
-        finish_function(&vec![Encoded::I32; saved.len() + 1], code)
+        finish_function(&vec![Encoded::I32; saved.len() + 3], code)
     }
 
     /// A function that does nothing but call an import that may suspend, and its resume function.
@@ -712,7 +734,13 @@ impl Shell {
     }
 
     /// `resume(number)`: takes the frames of one call, then one after the other.
-    fn resume_loop(&self, resume_type: u32, resume_table: u32, thrown: Option<Thrown>, added: &Added) -> Vec<u8> {
+    fn resume_loop(
+        &self,
+        resume_type: u32,
+        resume_table: u32,
+        thrown: Option<Thrown>,
+        added: &Added,
+    ) -> Vec<u8> {
         let mut code = Vec::new();
         let mut sink = InstructionSink::new(&mut code);
         if self.stable {
@@ -1064,6 +1092,19 @@ impl Shell {
         finish_function(&[Encoded::I32], code)
     }
 
+    /// Traps if a call out of an import has suspended into the buffer in which frames wait: they were overwritten.
+    fn check_buffer(&self, sink: &mut InstructionSink<'_>, kept: &[(u32, u32)], waits: u32, begun: u32) {
+        sink.global_get(self.begun).if_(BlockType::Empty);
+        for (own_data, _) in kept.iter().filter(|(_, global)| *global == self.own_data) {
+            sink.global_get(self.begun).local_get(*own_data).i32_eq();
+        }
+        sink.local_get(waits).i32_const(0).i32_ne().i32_and();
+        self.trap_if(sink, trap::BUFFER_IN_USE);
+        sink.else_();
+        sink.local_get(begun).global_set(self.begun);
+        sink.end();
+    }
+
     fn stable_open(&self, sink: &mut InstructionSink<'_>) {
         let store = self.store;
         let new = 1;
@@ -1078,21 +1119,28 @@ impl Shell {
         sink.local_get(new).global_set(self.seg);
         sink.end();
         sink.else_();
+        // If frames of an outer call wait in that buffer the outer call finds out.
+        sink.global_get(self.data).global_set(self.begun);
         sink.global_get(self.data).i32_load(CURRENT).global_set(self.own_start);
         sink.global_get(self.own_start).global_set(self.seg);
         // The header has to fit before it is written.
-        sink.global_get(self.data).i32_load(LIMIT).global_get(self.own_start).i32_sub();
-        sink.i32_const(SEGMENT + BORDER).i32_lt_s();
+        sink.global_get(self.data)
+            .i32_load(LIMIT)
+            .global_get(self.own_start)
+            .i32_const(SEGMENT + BORDER)
+            .i32_add();
+        sink.i32_lt_u();
         self.trap_if(sink, trap::OVERFLOW);
         sink.global_get(self.seg).i32_const(0).i32_store(field(0));
         sink.end();
         sink.global_get(self.seg).i32_const(SEGMENT).i32_add().global_set(store.wp);
         // Behind the last frame comes the header of another segment, or the border.
-        sink.global_get(self.data)
-            .i32_load(LIMIT)
-            .i32_const(SEGMENT + BORDER)
-            .i32_sub()
-            .global_set(store.room);
+        sink.global_get(self.data).i32_load(LIMIT).i32_const(SEGMENT + BORDER).i32_sub().local_set(new);
+        // Some hosts say that there is no limit; differences are signed.
+        sink.global_get(store.wp).i32_const(FARTHEST).i32_add().local_get(new);
+        sink.local_get(new).global_get(store.wp).i32_sub().i32_const(FARTHEST).i32_gt_u();
+        sink.local_get(new).global_get(store.wp).i32_gt_u().i32_and().select();
+        sink.global_set(store.room);
     }
 
     fn stable_leave(&self) -> Vec<u8> {

@@ -49,9 +49,9 @@ use wasm_encoder::{BlockType, Catch, ConstExpr, Encode, InstructionSink, ValType
 use wasmparser::{FrameKind, Operator, ValType};
 
 use crate::error::{Error, ErrorKind};
+use crate::module::Module;
 use crate::own::Indices;
 use crate::own::added::Added;
-use crate::module::Module;
 use crate::own::body::{Body, NONE, Operand, is_tail_call};
 use crate::own::calls::{Calls, Reach};
 use crate::own::frame::{self, Frames, Store};
@@ -71,6 +71,9 @@ const MOST_BYTES: usize = 7_654_321;
 
 /// The most locals that engines take in one function.
 const MOST_LOCALS: usize = 50_000;
+
+/// V8 takes no `br_table` with 65,520 targets or more.
+const LONGEST_TABLE: u32 = 65_000;
 
 /// From so many entries a target on, a table of targets is not worth its size.
 const SPARSE: u32 = 3;
@@ -896,7 +899,7 @@ impl Emitter<'_, '_> {
         let count = targets.len() as u32;
         self.k_read |= falls || count > 1;
         let entries = last.item.last - first.item.first + 1;
-        let is_table = count > 1 && entries <= SPARSE * count + 8;
+        let is_table = count > 1 && entries <= SPARSE * count + 8 && entries <= LONGEST_TABLE;
         let only_sites = targets.iter().all(|target| target.item.site);
         let read_after = || targets.iter().any(|target| self.is_k_read_after(target.item.first as usize - 1));
         let resets = only_sites && (count == 1 || is_table) && read_after();
@@ -983,7 +986,9 @@ impl Emitter<'_, '_> {
     fn guard(&mut self, op: u32) {
         let operator = &self.body.ops[op as usize].operator;
         // One in tail position has its test with it.
-        if !is_tail_call(operator) && self.around.calls.reach(self.around.function, operator) == Reach::Mistake {
+        if !is_tail_call(operator)
+            && self.around.calls.reach(self.around.function, operator) == Reach::Mistake
+        {
             guard::write(&mut self.code, &self.store);
         }
     }
@@ -1234,7 +1239,9 @@ pub(crate) fn tail_callee(
     let store = frames.store;
     Ok(match *operator {
         Operator::ReturnCall { function_index } => Some(match reach {
-            Reach::Nothing | Reach::Suspension { again: false } => around.indices.calls[function_index as usize],
+            Reach::Nothing | Reach::Suspension { again: false } => {
+                around.indices.calls[function_index as usize]
+            }
             Reach::Suspension { again: true } => around.indices.references[function_index as usize],
             Reach::Mistake => {
                 let callee = around.indices.calls[function_index as usize];

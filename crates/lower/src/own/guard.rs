@@ -41,7 +41,8 @@ impl Guards {
         if let Some(guard) = self.direct.get(&function) {
             return Ok(*guard);
         }
-        let ty = module.function_type(function).ok_or_else(|| super::internal("a function without a type"))?;
+        let ty =
+            module.function_type(function).ok_or_else(|| super::internal("a function without a type"))?;
         let name = format!("windlass.guard.{}", module.function_name(function));
         let guard = define(ty.params(), ty.results(), name, store, added, |sink| {
             sink.call(callee);

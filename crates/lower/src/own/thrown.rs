@@ -92,8 +92,13 @@ pub(crate) fn is_caught(module: &Module<'_>, calls: &Calls) -> Result<bool, Erro
             let operator = operators.read()?;
             let around = open.last().copied().unwrap_or(0);
             match &operator {
-                Operator::TryTable { try_table } => open.push(around + u32::from(!try_table.catches.is_empty())),
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } | Operator::Try { .. } => {
+                Operator::TryTable { try_table } => {
+                    open.push(around + u32::from(!try_table.catches.is_empty()))
+                }
+                Operator::Block { .. }
+                | Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::Try { .. } => {
                     open.push(around);
                 }
                 Operator::End | Operator::Delegate { .. } => {

@@ -53,6 +53,9 @@ const SEGMENT: i32 = 16;
 /// Stacks below this size cannot hold a context, the reserve and one small frame.
 const SMALLEST_STACK: i32 = 256;
 
+/// How many globals are kept while the guest is asked for memory.
+const KEPT: usize = 11;
+
 /// The size of a chunk, unless a single frame needs more.
 const CHUNK: i32 = 4096;
 
@@ -167,7 +170,8 @@ impl Shell {
         let params = added.resume_params.clone();
         let resume_type = added.ty(&params, &[]);
         let next = frames.result(added, ValType::I32, 0);
-        let types = Types { entry: entry_type, resume: resume_type, resume_table, thrown: frames.thrown, next };
+        let types =
+            Types { entry: entry_type, resume: resume_type, resume_table, thrown: frames.thrown, next };
         let bodies = self.seam.intrinsics.iter().map(|(intrinsic, function)| {
             let body = match intrinsic {
                 Intrinsic::Prepare => prepare(),
@@ -349,7 +353,7 @@ impl Shell {
         sink.local_get(address).i32_eqz().if_(BlockType::Empty);
         sink.i32_const(0).global_set(self.store.unwinding).call(self.seam.overflow).end();
         sink.local_get(address).end();
-        finish_function(&[Encoded::I32; 5], code)
+        finish_function(&[Encoded::I32; 1 + KEPT], code)
     }
 
     /// `free(address)`: of a chunk, by the header that it begins with.
@@ -368,10 +372,10 @@ impl Shell {
             });
         }
         sink.end();
-        finish_function(&[Encoded::I32; 5], code)
+        finish_function(&[Encoded::I32; 1 + KEPT], code)
     }
 
-    /// Calls the guest as if no task ran and nothing were suspended. Uses four locals.
+    /// Calls the guest as if no task ran and nothing were suspended. Uses [`KEPT`] locals.
     fn on_host_stack(
         &self,
         sink: &mut InstructionSink<'_>,
@@ -379,7 +383,21 @@ impl Shell {
         call: impl FnOnce(&mut InstructionSink<'_>),
     ) {
         let g = self.seam.globals;
-        let globals = [self.seam.stack_pointer, g.current(), g.stack_limit(), self.store.unwinding];
+        let store = self.store;
+        let globals: [u32; KEPT] = [
+            self.seam.stack_pointer,
+            g.current(),
+            g.stack_limit(),
+            store.unwinding,
+            // An allocator that asks the host, which runs tasks meanwhile, is against the rules, and costs no more.
+            store.wp,
+            store.room,
+            store.cur,
+            self.end,
+            self.seg,
+            self.tail,
+            self.target,
+        ];
         for (local, global) in (first_local..).zip(globals) {
             sink.global_get(global).local_set(local);
         }

@@ -1,7 +1,7 @@
 //! `windlass-lower IN -o OUT`: reads a module, writes the lowered one, says so in one line.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -93,9 +93,10 @@ impl Arguments {
             ));
         }
         if let Some(report) = &self.report {
+            // Devices may be both.
+            let is_device = |path: &Path| fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
             let same = |path: &PathBuf| {
-                path == report
-                    || matches!((fs::canonicalize(path), fs::canonicalize(report)), (Ok(one), Ok(other)) if one == other)
+                path == report || (!is_device(path) && output::target(path) == output::target(report))
             };
             if same(&self.input) || same(&self.output) {
                 return Err(Failure::new(format!(

@@ -57,9 +57,30 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// The file that a path leads to, whether it is there or not. A link stays a link.
+pub(crate) fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        if let Ok(target) = fs::canonicalize(&path) {
+            return target;
+        }
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let parent = fs::canonicalize(&parent).unwrap_or(parent);
+        match (fs::read_link(&path), path.file_name()) {
+            (Ok(next), _) => path = parent.join(next),
+            (Err(_), Some(name)) => return parent.join(name),
+            (Err(_), None) => return path,
+        }
+    }
+    path
+}
+
 fn place(path: &Path, bytes: &[u8]) -> io::Result<Place> {
-    // A link stays a link: what it leads to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = target(path);
     let before = fs::metadata(&target).ok();
     if before.as_ref().is_some_and(fs::Metadata::is_dir) {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
