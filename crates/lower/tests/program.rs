@@ -106,7 +106,7 @@ fn takes_its_options() {
             succeeds(directory.path(), &[&options[..], via].concat());
         }
     }
-    let options = ["--allow", "own_sp", "--deny", "pus*", "--allow", "#13", "--ignore-indirect"];
+    let options = ["--allow", "own_sp", "--deny", "pus*", "--allow", "#15", "--ignore-indirect"];
     succeeds(directory.path(), &[&["in.wasm", "-o", "out.wasm"][..], &options].concat());
 }
 
