@@ -3,9 +3,12 @@
 
 use std::env::consts::ARCH;
 use std::io::stderr;
+use std::path::Path;
 
+use cargo_windlass::build::Build;
 use cargo_windlass::error::{Error, Result};
 use cargo_windlass::process::{self, which};
+use cargo_windlass::toolchain::{Library, Target, Toolchain};
 
 use crate::guest::REACTOR;
 use crate::workspace::Workspace;
@@ -53,6 +56,9 @@ pub(crate) fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
     let packages = npm::packages(workspace, &dir.join("npm"), PACKAGES)?;
 
     build(workspace, "windlass-lower", &[])?;
+    let toolchain = setup::toolchain(Target::Unknown)?;
+    let smallest = dir.join("smallest.wasm");
+    build_smallest(workspace, &toolchain, &smallest)?;
     if gate {
         // The gate runs nothing.
         process::run(workspace.with_wasmtime("build").args(["--bin", "bench-lower"]).stdout(stderr()))?;
@@ -66,14 +72,13 @@ pub(crate) fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
     let mut bench = workspace.program(release.join("bench-lower"));
     bench.arg("--lower").arg(release.join("windlass-lower"));
     bench.arg("--wasm-opt").arg(packages.join("binaryen/bin/wasm-opt"));
-    bench.arg("--packages").arg(&packages).arg("--out").arg(&out);
+    bench.arg("--packages").arg(&packages).arg("--out").arg(&out).arg("--smallest").arg(&smallest);
     if !gate {
         bench.arg("--node").arg(setup::new_node(workspace)?);
         bench.arg("--node").arg(setup::node()?);
         if let Some(second) = which("wasm-opt") {
             bench.arg("--second-wasm-opt").arg(second);
         }
-        let toolchain = setup::toolchain(REACTOR.target)?;
         bench.arg("--reactor").arg(REACTOR.build_unlowered(workspace, &toolchain)?);
     }
     process::run(bench.args(args))
@@ -83,6 +88,20 @@ fn build(workspace: &Workspace, package: &str, args: &[&str]) -> Result<()> {
     let mut build = workspace.cargo("build");
     build.args(["--release", "--quiet", "--package", package]).args(args);
     process::run(build.stdout(stderr()))
+}
+
+/// The guest that is as small as can be, as cargo makes it: outside the workspace, by a profile of its own.
+fn build_smallest(workspace: &Workspace, toolchain: &Toolchain, out: &Path) -> Result<()> {
+    let target = toolchain.target_dir(&workspace.target().join("smallest"));
+    let build = Build {
+        dir: workspace.path("benches/lower/guests/smallest"),
+        profile: "release".into(),
+        library: Library::Alloc,
+        cargo_args: vec!["--locked".into(), "--target-dir".into(), target.display().to_string()],
+        lower: None,
+        out: Some(out.to_owned()),
+    };
+    build.run(toolchain).map(drop)
 }
 
 /// What is typed; the program takes more.

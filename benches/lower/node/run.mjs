@@ -67,21 +67,98 @@ class Function {
   }
 }
 
-/** Tasks of guests/switch; a unit is so many rounds as take a while, its time that of one. */
-class Switches {
+/** Tasks of guests/switch that the module itself drives. */
+class Inside {
   #exports;
+
+  constructor(module) {
+    this.#exports = instantiate(module);
+  }
+
+  setup(...numbers) {
+    this.#exports.setup(...numbers);
+  }
+
+  go(count) {
+    this.#exports.go(count);
+  }
+
+  finish() {
+    return this.#exports.finish();
+  }
+}
+
+/** Those that suspend in an import: this host unwinds and rewinds them, by Binaryen's ABI. */
+class Driven {
+  #exports;
+  /** Binaryen's data structure of each task. */
+  #handles;
+  /** Whether `pause` is called again, by a rewinding; and whether the task that was resumed has paused. */
+  #resuming = false;
+  #paused = false;
+
+  constructor(module) {
+    const env = { pause: (handle) => this.#pause(handle) };
+    this.#exports = new WebAssembly.Instance(module, { env }).exports;
+  }
+
+  setup(tasks, live, depth, stack) {
+    const { setup, handle, main, asyncify_stop_unwind } = this.#exports;
+    setup(tasks, live, depth, stack);
+    this.#handles = Array.from({ length: tasks }, (_, task) => handle(task));
+    for (let task = 0; task < tasks; task++) {
+      main(task);
+      asyncify_stop_unwind();
+    }
+  }
+
+  go(count) {
+    for (let i = 0; i < count; i++) this.#round();
+  }
+
+  finish() {
+    this.#exports.end();
+    this.#round();
+    return this.#exports.hash();
+  }
+
+  #round() {
+    const { main, asyncify_start_rewind, asyncify_stop_unwind } = this.#exports;
+    for (let task = 0; task < this.#handles.length; task++) {
+      this.#resuming = true;
+      this.#paused = false;
+      asyncify_start_rewind(this.#handles[task]);
+      main(task);
+      if (this.#paused) asyncify_stop_unwind();
+    }
+  }
+
+  #pause(handle) {
+    if (this.#resuming) {
+      this.#resuming = false;
+      this.#exports.asyncify_stop_rewind();
+    } else {
+      this.#paused = true;
+      this.#exports.asyncify_start_unwind(handle);
+    }
+  }
+}
+
+/** Tasks that take turns; a unit is so many rounds as take a while, its time that of one. */
+class Switches {
+  #tasks;
   #setup;
   #count = 1;
 
-  constructor(module, { setup }) {
-    this.#exports = instantiate(module);
+  constructor(module, { kind, setup }) {
+    this.#tasks = kind === 'driven' ? new Driven(module) : new Inside(module);
     this.#setup = setup;
     this.#start();
   }
 
   unit() {
     const start = performance.now();
-    this.#exports.go(this.#count);
+    this.#tasks.go(this.#count);
     return (performance.now() - start) / this.#count;
   }
 
@@ -97,12 +174,12 @@ class Switches {
   }
 
   close() {
-    return String(this.#exports.finish());
+    return String(this.#tasks.finish());
   }
 
   #start() {
-    this.#exports.setup(...this.#setup);
-    this.#exports.go(1);
+    this.#tasks.setup(...this.#setup);
+    this.#tasks.go(1);
   }
 }
 
@@ -134,7 +211,7 @@ class FirstSwitch {
   }
 }
 
-const KINDS = { program: Program, function: Function, switches: Switches };
+const KINDS = { program: Program, function: Function, switches: Switches, driven: Switches };
 
 const modules = new Map();
 
@@ -196,7 +273,7 @@ async function run(bench) {
   }
   for (const subject of running) subject.times = [];
   for (let i = 0; i < bench.runs; i++) await round(false);
-  const base = running.find(({ subject }) => subject === 'base')?.times;
+  const base = running.find(({ subject }) => subject === bench.base)?.times;
   for (const { subject, guest, times, scale } of running) {
     try {
       const result = guest.close();

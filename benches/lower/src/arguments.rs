@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
     pub(crate) packages: PathBuf,
     /// A small guest of the workspace, not lowered.
     pub(crate) reactor: Option<PathBuf>,
+    /// The smallest one, of `guests/smallest`, not lowered.
+    pub(crate) smallest: PathBuf,
     /// For lowered modules and plans.
     pub(crate) out: PathBuf,
 
@@ -30,7 +32,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments> {
-        let (mut lower, mut wasm_opt, mut packages, mut out) = (None, None, None, None);
+        let (mut lower, mut wasm_opt, mut packages, mut smallest, mut out) = (None, None, None, None, None);
         let (mut second_wasm_opt, mut reactor, mut json, mut only) = (None, None, None, None);
         let mut nodes = Vec::new();
         let (mut quick, mut gate) = (false, false);
@@ -43,6 +45,7 @@ impl Arguments {
                 "--node" => nodes.push(value()?.into()),
                 "--packages" => packages = Some(value()?.into()),
                 "--reactor" => reactor = Some(value()?.into()),
+                "--smallest" => smallest = Some(value()?.into()),
                 "--out" => out = Some(value()?.into()),
                 "--json" => json = Some(value()?.into()),
                 "--only" => only = Some(value()?),
@@ -59,6 +62,7 @@ impl Arguments {
             nodes,
             packages: needed(packages, "--packages")?,
             reactor,
+            smallest: needed(smallest, "--smallest")?,
             out: needed(out, "--out")?,
             json,
             only,

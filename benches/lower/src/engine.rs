@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use wasmtime::{Config, Engine, Instance, Linker, Module, Store, TypedFunc, Val};
 
+use crate::driven::Driven;
 use crate::error::{Result, within};
 use crate::machine;
 use crate::plan::{Bench, Kind, Subject};
 use crate::quickjs::QuickJs;
 use crate::report::Log;
 use crate::stats::Figures;
-use crate::subject::BASE;
+use crate::subject::Needs;
 
 /// A unit is at least so long, if the bench lets its length be chosen.
 const UNIT_MS: f64 = 2.0;
@@ -24,7 +25,14 @@ const WARM_ROUNDS: u32 = 3;
 const MAX_WASM_STACK: usize = 4 << 20;
 
 /// Whether this build measures the engine's own stack switching.
-pub(crate) const NATIVE: bool = cfg!(all(feature = "stack-switching", target_arch = "x86_64", unix));
+const NATIVE: bool = cfg!(all(feature = "stack-switching", target_arch = "x86_64", unix));
+
+fn has(needs: Needs) -> bool {
+    match needs {
+        Needs::Nothing | Needs::SeveralMemories => true,
+        Needs::StackSwitching => NATIVE,
+    }
+}
 
 pub(crate) fn run(benches: &[Bench], log: &mut Log) -> Result<()> {
     let mut engines = Engines::new()?;
@@ -69,7 +77,7 @@ impl Engines {
 
     fn run(&mut self, bench: &Bench, log: &mut Log) {
         let mut running: Vec<(&Subject, Box<dyn Guest>, Vec<f64>)> = Vec::new();
-        for subject in bench.subjects.iter().filter(|subject| NATIVE || !subject.native) {
+        for subject in bench.subjects.iter().filter(|subject| has(subject.needs)) {
             match self.start(bench, subject) {
                 Ok(guest) => running.push((subject, guest, Vec::new())),
                 Err(error) => log.failed(&self.name, bench, subject.name, &error),
@@ -90,7 +98,7 @@ impl Engines {
                 true
             });
         }
-        let base = running.iter().find(|(subject, ..)| subject.name == BASE.name);
+        let base = running.iter().find(|(subject, ..)| subject.name == bench.base);
         let base = base.map(|(_, _, times)| times.clone()).unwrap_or_default();
         for (subject, mut guest, times) in running {
             match guest.close() {
@@ -104,7 +112,7 @@ impl Engines {
 
     fn start(&mut self, bench: &Bench, subject: &Subject) -> Result<Box<dyn Guest>> {
         let engine = match &self.native {
-            Some(native) if subject.native => native.clone(),
+            Some(native) if subject.needs == Needs::StackSwitching => native.clone(),
             _ => self.plain.clone(),
         };
         let module = self.module(&engine, &subject.wasm)?;
@@ -118,7 +126,8 @@ impl Engines {
                 argument: *argument,
                 result: String::new(),
             }),
-            Kind::Switches { setup } => Box::new(Switches::new(&module, *setup)?),
+            Kind::Switches { setup } => Box::new(Switches::of(Inside::new(&module, *setup)?)),
+            Kind::Driven { setup } => Box::new(Switches::of(Driven::new(&module, *setup)?)),
             // Compiled ahead of time, a module has nothing left to compile at first use.
             Kind::First { setup } => Box::new(FirstSwitch { module, setup: *setup, result: 0 }),
         })
@@ -223,18 +232,48 @@ impl Guest for Function {
     }
 }
 
-struct Switches {
+/// Tasks that take turns.
+pub(crate) trait Rounds {
+    /// So many rounds of turns.
+    fn go(&mut self, count: i32) -> Result<()>;
+
+    /// Ends the tasks; returns what they computed.
+    fn finish(&mut self) -> Result<i32>;
+}
+
+/// Tasks that the module itself drives.
+struct Inside {
     running: Running,
     go: TypedFunc<i32, ()>,
+}
+
+impl Inside {
+    fn new(module: &Module, setup: [i32; 4]) -> Result<Inside> {
+        let mut running = Running::new(module)?;
+        running.setup(setup)?;
+        let go = running.instance.get_typed_func(&mut running.store, "go")?;
+        Ok(Inside { running, go })
+    }
+}
+
+impl Rounds for Inside {
+    fn go(&mut self, count: i32) -> Result<()> {
+        Ok(self.go.call(&mut self.running.store, count)?)
+    }
+
+    fn finish(&mut self) -> Result<i32> {
+        self.running.number("finish")
+    }
+}
+
+struct Switches {
+    tasks: Box<dyn Rounds>,
     count: i32,
 }
 
 impl Switches {
-    fn new(module: &Module, setup: [i32; 4]) -> Result<Switches> {
-        let mut running = Running::new(module)?;
-        running.setup(setup)?;
-        let go = running.instance.get_typed_func(&mut running.store, "go")?;
-        Ok(Switches { running, go, count: 1 })
+    fn of(tasks: impl Rounds + 'static) -> Switches {
+        Switches { tasks: Box::new(tasks), count: 1 }
     }
 }
 
@@ -254,12 +293,12 @@ impl Guest for Switches {
 
     fn unit(&mut self) -> Result<f64> {
         let start = Instant::now();
-        self.go.call(&mut self.running.store, self.count)?;
+        self.tasks.go(self.count)?;
         Ok(milliseconds(start) / f64::from(self.count))
     }
 
     fn close(&mut self) -> Result<String> {
-        Ok(self.running.number("finish")?.to_string())
+        Ok(self.tasks.finish()?.to_string())
     }
 }
 

@@ -36,9 +36,10 @@ pub(crate) const JS: &[(&str, &str)] = &[
     ("json", include_str!("../guests/js/json.js")),
 ];
 
-/// Tasks in a ring, by three ways to switch.
+/// Tasks in a ring, by four ways to switch.
 pub(crate) const WINDLASS: &str = include_str!("../guests/switch/windlass.wat");
 pub(crate) const ASYNCIFY: &str = include_str!("../guests/switch/asyncify.wat");
+pub(crate) const DRIVEN: &str = include_str!("../guests/switch/driven.wat");
 pub(crate) const NATIVE: &str = include_str!("../guests/switch/native.wat");
 
 /// Numbers of live values that the tasks' frames may have.

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod driven;
+mod embedded;
 mod engine;
 mod error;
 mod guests;
 mod machine;
+mod names;
 mod node;
 mod plan;
 mod quickjs;

@@ -12,9 +12,14 @@ use crate::error::{Result, within};
 use crate::plan::{self, Bench};
 use crate::report::Log;
 use crate::stats::Figures;
+use crate::subject::Needs;
 
 /// Turns on V8's own stack switching; older versions do not know it.
 const NATIVE: &str = "--experimental-wasm-wasmfx";
+
+/// A module with two memories.
+const TWO_MEMORIES: &str =
+    "WebAssembly.validate(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0))";
 
 /// In KiB. Unoptimised, a frame of an asyncified interpreter loop takes tens of KiB on V8 11; the main thread has 8 MiB.
 const STACK: &str = "--stack-size=6000";
@@ -29,6 +34,7 @@ pub(crate) struct Node<'a> {
     /// As in tables.
     pub(crate) name: String,
     native: bool,
+    several_memories: bool,
 }
 
 impl Node<'_> {
@@ -41,12 +47,21 @@ impl Node<'_> {
         let versions =
             answer(&["-p", VERSIONS])?.ok_or_else(|| format!("{} does not run", program.display()))?;
         let native = answer(&[NATIVE, "-p", "0"])?.is_some();
-        Ok(Node { program, name: format!("node {versions}"), native })
+        let several_memories = answer(&["-p", TWO_MEMORIES])?.is_some_and(|said| said == "true");
+        Ok(Node { program, name: format!("node {versions}"), native, several_memories })
+    }
+
+    fn has(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::SeveralMemories => self.several_memories,
+            Needs::StackSwitching => self.native,
+        }
     }
 
     pub(crate) fn run(&self, arguments: &Arguments, benches: &[Bench], log: &mut Log) -> Result<()> {
         let plan = arguments.out.join("plan.json");
-        let text = plan::to_json(benches, self.native).to_string();
+        let text = plan::to_json(benches, |needs| self.has(needs)).to_string();
         fs::write(&plan, text).map_err(within(plan.display()))?;
         let mut command = Command::new(self.program);
         command.arg(STACK);

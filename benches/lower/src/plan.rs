@@ -10,7 +10,10 @@ use crate::arguments::Arguments;
 use crate::error::{Result, within};
 use crate::guests;
 use crate::report::Log;
-use crate::subject::{self, ASYNCIFY, BASE, C_WINDLASS, Guest, Made, Recipe, TASKS_ASYNCIFY, TASKS_WINDLASS};
+use crate::subject::{
+    self, ASYNCIFY, BASE, BINARYEN, C_WINDLASS, Guest, Needs, Recipe, TASKS_ASYNCIFY, TASKS_BINARYEN,
+    TASKS_WINDLASS,
+};
 
 /// The package and the import that suspends: the module loader, from which by the call graph 878 of 1,321 functions may
 /// suspend. The programs import no module.
@@ -26,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) scale: f64,
     pub(crate) warm_ms: u32,
     pub(crate) runs: u32,
+    /// The subject that ratios are to, if it is there.
+    pub(crate) base: &'static str,
     pub(crate) subjects: Vec<Subject>,
 }
 
@@ -37,15 +42,17 @@ pub(crate) enum Kind {
     Function { export: &'static str, argument: i32 },
     /// Tasks take turns: so many rounds as fill a while.
     Switches { setup: [i32; 4] },
+    /// The same, but the host suspends and resumes them, by the functions of Binaryen's ABI.
+    Driven { setup: [i32; 4] },
     /// A new module, in which a task suspends once.
     First { setup: [i32; 4] },
 }
 
+#[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) wasm: PathBuf,
-    /// Whether the engine must have stack switching of its own.
-    pub(crate) native: bool,
+    pub(crate) needs: Needs,
 }
 
 /// How much is measured.
@@ -54,30 +61,33 @@ struct Effort {
     runs: u32,
     /// For units of a few milliseconds.
     short_runs: u32,
+    /// Frames below a suspension.
+    depths: &'static [i32],
 }
 
 /// All benches that are asked for. What cannot be lowered is told to the log and left out.
 pub(crate) fn plan(arguments: &Arguments, log: &mut Log) -> Result<Vec<Bench>> {
     let effort = if arguments.quick {
-        Effort { warm_ms: 400, runs: 5, short_runs: 15 }
+        Effort { warm_ms: 400, runs: 5, short_runs: 15, depths: &[1, 100] }
     } else {
-        Effort { warm_ms: 1_500, runs: 9, short_runs: 41 }
+        Effort { warm_ms: 1_500, runs: 9, short_runs: 41, depths: &[1, 10, 100, 1000] }
     };
     let mut benches = Vec::new();
     programs(arguments, log, &effort, &mut benches)?;
     functions(arguments, log, &effort, &mut benches)?;
     tasks(arguments, log, &effort, &mut benches)?;
+    tasks_of_asyncify(arguments, log, &effort, &mut benches)?;
     Ok(benches)
 }
 
-/// The plan as JSON, for an engine with or without stack switching of its own.
-pub(crate) fn to_json(benches: &[Bench], native: bool) -> Value {
+/// The plan as JSON, for an engine that has those things.
+pub(crate) fn to_json(benches: &[Bench], has: impl Fn(Needs) -> bool) -> Value {
     let bench = |bench: &Bench| {
         let subject = |subject: &Subject| json!({ "subject": subject.name, "wasm": subject.wasm, "scale": bench.scale });
         let subjects: Vec<Value> =
-            bench.subjects.iter().filter(|subject| native || !subject.native).map(subject).collect();
+            bench.subjects.iter().filter(|subject| has(subject.needs)).map(subject).collect();
         let mut value = json!({
-            "bench": bench.name, "warm_ms": bench.warm_ms, "runs": bench.runs, "subjects": subjects,
+            "bench": bench.name, "warm_ms": bench.warm_ms, "runs": bench.runs, "base": bench.base, "subjects": subjects,
         });
         let more = match &bench.kind {
             Kind::Program { source } => json!({ "kind": "program", "program": source }),
@@ -85,6 +95,7 @@ pub(crate) fn to_json(benches: &[Bench], native: bool) -> Value {
                 json!({ "kind": "function", "run": export, "argument": argument })
             }
             Kind::Switches { setup } => json!({ "kind": "switches", "setup": setup }),
+            Kind::Driven { setup } => json!({ "kind": "driven", "setup": setup }),
             Kind::First { setup } => json!({ "kind": "first", "setup": setup }),
         };
         if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
@@ -114,7 +125,8 @@ fn programs(arguments: &Arguments, log: &mut Log, effort: &Effort, benches: &mut
             scale: 1.0,
             warm_ms: effort.warm_ms,
             runs: effort.runs,
-            subjects: subjects(&made),
+            base: BASE.name,
+            subjects: made.clone(),
         });
     }
     Ok(())
@@ -141,19 +153,19 @@ fn functions(arguments: &Arguments, log: &mut Log, effort: &Effort, benches: &mu
             scale: 1.0,
             warm_ms: effort.warm_ms,
             runs: effort.short_runs,
-            subjects: subjects(&made),
+            base: BASE.name,
+            subjects: made,
         });
     }
     Ok(())
 }
 
-/// Suspending and resuming.
+/// Suspending and resuming by our ABI, beside Binaryen and the engine's own.
 fn tasks(arguments: &Arguments, log: &mut Log, effort: &Effort, benches: &mut Vec<Bench>) -> Result<()> {
-    let depths: &[i32] = if arguments.quick { &[1, 100] } else { &[1, 10, 100, 1000] };
     let lives: &[u32] = if arguments.quick { &[8] } else { guests::LIVE };
     let mut wanted = Vec::new();
     for &live in lives {
-        for &depth in depths {
+        for &depth in effort.depths {
             wanted.push((format!("switch/live{live}/depth{depth}"), live, depth, 2));
         }
     }
@@ -171,46 +183,84 @@ fn tasks(arguments: &Arguments, log: &mut Log, effort: &Effort, benches: &mut Ve
     let windlass = Guest { name: "tasks-windlass", wasm: windlass, suspending: &[] };
     let asyncify = Guest { name: "tasks-asyncify", wasm: asyncify, suspending: &[] };
     let mut made = all(arguments, log, &windlass, TASKS_WINDLASS);
-    made.extend(all(arguments, log, &asyncify, TASKS_ASYNCIFY));
+    made.extend(all(arguments, log, &asyncify, TASKS_BINARYEN));
+    made.push(Subject { name: "native", wasm: native, needs: Needs::StackSwitching });
     for (name, live, depth, tasks) in wanted {
-        // All frames are on the task's stack, with any engine; our own may leave half of it empty.
-        let stack = (depth * (8 * live.cast_signed() + 128) + 2048) / 16 * 16;
-        let setup = [tasks, live.cast_signed(), depth, stack];
-        let mut subjects = subjects(&made);
-        subjects.push(Subject { name: "native", wasm: native.clone(), native: true });
-        let bench = if name.starts_with("first") {
+        let setup = setup(tasks, live, depth);
+        benches.push(if name.starts_with("first") {
             let kind = Kind::First { setup };
-            Bench { name, kind, unit: "us", scale: 1e3, warm_ms: 0, runs: effort.short_runs, subjects }
+            let (runs, subjects) = (effort.short_runs, made.clone());
+            Bench { name, kind, unit: "us", scale: 1e3, warm_ms: 0, runs, base: BASE.name, subjects }
         } else {
-            let kind = Kind::Switches { setup };
-            let scale = 1e6 / f64::from(tasks);
-            let (warm_ms, runs) = (effort.warm_ms / 8, effort.short_runs);
-            Bench { name, kind, unit: "ns", scale, warm_ms, runs, subjects }
-        };
-        benches.push(bench);
+            switches(effort, name, Kind::Switches { setup }, tasks, BASE.name, &made)
+        });
     }
     Ok(())
 }
 
-/// Every recipe's module that can be made.
-fn all(
+/// Suspending and resuming by Binaryen's ABI: driven from inside the module, by the pass's imports, and from outside it, by
+/// its exports, with an import that suspends.
+fn tasks_of_asyncify(
     arguments: &Arguments,
     log: &mut Log,
-    guest: &Guest<'_>,
-    recipes: &[Recipe],
-) -> Vec<(&'static str, Made)> {
-    let mut made = Vec::new();
+    effort: &Effort,
+    benches: &mut Vec<Bench>,
+) -> Result<()> {
+    let ways: [(&str, &str, &str, &[&str]); 2] = [
+        ("inside", "tasks-asyncify", guests::ASYNCIFY, &[]),
+        ("host", "tasks-driven", guests::DRIVEN, &["env.pause"]),
+    ];
+    for (driver, guest, text, suspending) in ways {
+        let name = |depth: &i32| format!("asyncify/{driver}/depth{depth}");
+        let wanted: Vec<i32> =
+            effort.depths.iter().copied().filter(|depth| arguments.wants(&name(depth))).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let wasm = write(arguments, guest, &guests::tasks(text)?)?;
+        let made = all(arguments, log, &Guest { name: guest, wasm, suspending }, TASKS_ASYNCIFY);
+        for depth in wanted {
+            let setup = setup(2, 8, depth);
+            let kind = if driver == "host" { Kind::Driven { setup } } else { Kind::Switches { setup } };
+            benches.push(switches(effort, name(&depth), kind, 2, BINARYEN.name, &made));
+        }
+    }
+    Ok(())
+}
+
+/// Number of tasks, live values, depth, and size of a stack.
+fn setup(tasks: i32, live: u32, depth: i32) -> [i32; 4] {
+    let live = live.cast_signed();
+    // All frames are on the task's stack, with any engine; our own may leave half of it empty.
+    let stack = (depth * (8 * live + 128) + 2048) / 16 * 16;
+    [tasks, live, depth, stack]
+}
+
+fn switches(
+    effort: &Effort,
+    name: String,
+    kind: Kind,
+    tasks: i32,
+    base: &'static str,
+    made: &[Subject],
+) -> Bench {
+    let scale = 1e6 / f64::from(tasks);
+    let (warm_ms, runs, subjects) = (effort.warm_ms / 8, effort.short_runs, made.to_vec());
+    Bench { name, kind, unit: "ns", scale, warm_ms, runs, base, subjects }
+}
+
+/// Every recipe's module that can be made.
+fn all(arguments: &Arguments, log: &mut Log, guest: &Guest<'_>, recipes: &[Recipe]) -> Vec<Subject> {
+    let mut subjects = Vec::new();
     for &recipe in recipes {
         match subject::make(arguments, guest, recipe, false) {
-            Ok(module) => made.push((recipe.name, module)),
+            Ok(made) => {
+                subjects.push(Subject { name: recipe.name, wasm: made.wasm, needs: recipe.needs() });
+            }
             Err(error) => log.left_out(&error),
         }
     }
-    made
-}
-
-fn subjects(made: &[(&'static str, Made)]) -> Vec<Subject> {
-    made.iter().map(|(name, made)| Subject { name, wasm: made.wasm.clone(), native: false }).collect()
+    subjects
 }
 
 fn write(arguments: &Arguments, name: &str, wasm: &[u8]) -> Result<PathBuf> {

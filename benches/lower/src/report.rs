@@ -9,35 +9,64 @@ use serde_json::json;
 use crate::error::{Error, Result, within};
 use crate::plan::Bench;
 use crate::stats::{Figures, geomean};
-use crate::subject::BASE;
+use crate::subject::{BASE, BINARYEN};
 
 /// How the benches whose names begin so are shown.
 struct Group {
     prefix: &'static str,
     title: &'static str,
-    ratio: bool,
+    /// The subject that the others are shown as multiples of.
+    base: Option<&'static str>,
+    /// Whether a mean over the benches says something.
+    mean: bool,
 }
 
 const GROUPS: &[Group] = &[
     Group {
         prefix: "quickjs/",
         title: "QuickJS, nothing suspends: time over base, median of the rounds (minimum over minimum)",
-        ratio: true,
+        base: Some(BASE.name),
+        mean: true,
     },
     Group {
         prefix: "c/",
         title: "C, nothing suspends: time over base, median of the rounds (minimum over minimum)",
-        ratio: true,
+        base: Some(BASE.name),
+        mean: true,
     },
-    Group { prefix: "switch/", title: "ns for one suspend and resume, median (minimum)", ratio: false },
+    Group {
+        prefix: "switch/",
+        title: "ns for one suspend and resume, median (minimum)",
+        base: None,
+        mean: false,
+    },
+    Group {
+        prefix: "asyncify/",
+        title: "ns for one suspend and resume by Binaryen's ABI, median (minimum)",
+        base: None,
+        mean: false,
+    },
+    Group {
+        prefix: "asyncify/",
+        title: "Suspend and resume by Binaryen's ABI: time over Binaryen's, median of the rounds (minimum over minimum)",
+        base: Some(BINARYEN.name),
+        mean: false,
+    },
     Group {
         prefix: "first/",
         title: "us for the life of a task that suspends once, in a new module, median (minimum)",
-        ratio: false,
+        base: None,
+        mean: false,
     },
-    Group { prefix: "size/", title: "Size over base", ratio: true },
-    Group { prefix: "gzip/", title: "Size over base, gzip -9", ratio: true },
-    Group { prefix: "lowering/", title: "Lowering, seconds, median (minimum)", ratio: false },
+    Group { prefix: "size/", title: "Size over base", base: Some(BASE.name), mean: true },
+    Group { prefix: "gzip/", title: "Size over base, gzip -9", base: Some(BASE.name), mean: true },
+    Group { prefix: "lowering/", title: "Lowering, ms, median (minimum)", base: None, mean: false },
+    Group {
+        prefix: "linear/",
+        title: "Lowering, ms for a megabyte of the module, median (minimum)",
+        base: None,
+        mean: false,
+    },
 ];
 
 struct Line {
@@ -149,12 +178,12 @@ fn table(lines: &[&Line], group: &Group) -> String {
     let mut ratios: HashMap<&str, Vec<f64>> = HashMap::new();
     for bench in distinct(lines.iter().map(|line| line.bench.as_str())) {
         let find = |subject| lines.iter().find(|line| line.bench == bench && line.subject == subject);
-        let base = if group.ratio { find(BASE.name) } else { None };
+        let base = group.base.and_then(find);
         let mut row = vec![bench[group.prefix.len()..].to_owned()];
         for &subject in &subjects {
             row.push(match (find(subject), base) {
                 (None, _) => "-".to_owned(),
-                (Some(line), Some(base)) if subject != BASE.name => {
+                (Some(line), Some(base)) if subject != base.subject => {
                     let figures = line.figures;
                     let ratio = figures.ratio.unwrap_or(figures.median / base.figures.median);
                     ratios.entry(subject).or_default().push(ratio);
@@ -166,7 +195,7 @@ fn table(lines: &[&Line], group: &Group) -> String {
         }
         rows.push(row);
     }
-    if rows.len() > 2 && !ratios.is_empty() {
+    if group.mean && rows.len() > 2 && !ratios.is_empty() {
         let mean =
             |subject: &&str| ratios.get(subject).map_or("-".to_owned(), |all| format!("{:.3}", geomean(all)));
         rows.push(["geomean".to_owned()].into_iter().chain(subjects.iter().map(mean)).collect());

@@ -27,6 +27,29 @@ pub(crate) struct Recipe {
     pub(crate) way: Way,
 }
 
+/// What an engine must have to run a module, and not every one has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// More than one memory in a module.
+    SeveralMemories,
+    /// Stack switching of the engine's own.
+    StackSwitching,
+}
+
+impl Recipe {
+    /// What an engine must have to run what comes out.
+    pub(crate) fn needs(&self) -> Needs {
+        match self.way {
+            // Frames that leave the host's buffer go to a memory of the tool's own.
+            Way::Own(args) if args.contains(&"asyncify") && !args.contains(&"--stable-buffer") => {
+                Needs::SeveralMemories
+            }
+            _ => Needs::Nothing,
+        }
+    }
+}
+
 const fn own(name: &'static str, args: &'static [&'static str]) -> Recipe {
     Recipe { name, way: Way::Own(args) }
 }
@@ -36,11 +59,13 @@ pub(crate) const BASE: Recipe = Recipe { name: "base", way: Way::Untouched };
 pub(crate) const BINARYEN: Recipe = Recipe { name: "binaryen", way: Way::Binaryen(&["--asyncify", "-O3"]) };
 
 /// Modules of others, where an import or two suspend. With a stable buffer there is one memory, as Node 20 demands.
-pub(crate) const ASYNCIFY: &[Recipe] = &[
+pub(crate) const ASYNCIFY: &[Recipe] = &[OWN_ASYNCIFY[0], OWN_ASYNCIFY[1], OWN_ASYNCIFY[2], BINARYEN];
+
+/// Of those, our own.
+pub(crate) const OWN_ASYNCIFY: &[Recipe; 3] = &[
     own("own-speed", &["--abi", "asyncify", "--stable-buffer", "--optimize", "speed"]),
     own("own-balanced", &["--abi", "asyncify", "--stable-buffer", "--optimize", "balanced"]),
     own("own-size", &["--abi", "asyncify", "--stable-buffer", "--optimize", "size"]),
-    BINARYEN,
 ];
 
 /// Modules of our ABI.
@@ -49,6 +74,13 @@ pub(crate) const WINDLASS: &[Recipe] = &[
     own("own-balanced", &["--optimize", "balanced"]),
     own("own-size", &["--optimize", "size"]),
     own("via-binaryen", &["--via", "binaryen", "--optimize", "speed"]),
+];
+
+/// The same, of a guest that is to be small.
+pub(crate) const SMALLEST: &[Recipe] = &[
+    own("own-speed", &["--optimize", "speed", "--strip-names"]),
+    own("own-balanced", &["--optimize", "balanced", "--strip-names"]),
+    own("own-size", &["--optimize", "size", "--strip-names"]),
 ];
 
 /// Programs in C that were written against our ABI, beside the same by the other.
@@ -65,18 +97,23 @@ pub(crate) const TASKS_WINDLASS: &[Recipe] = &[
     own("via-binaryen", &["--via", "binaryen", "--optimize", "speed"]),
 ];
 
-/// And Binaryen's. The module imports the pass's own functions and nothing else.
+/// Binaryen's lowering of the same, beside those.
+pub(crate) const TASKS_BINARYEN: &[Recipe] = &[Recipe { name: "asyncify-binaryen", way: BINARYEN.way }];
+
+/// Tasks of Binaryen's ABI. Without an aim, as who types the command for the first time.
 pub(crate) const TASKS_ASYNCIFY: &[Recipe] = &[
-    own("asyncify-own", &["--abi", "asyncify", "--optimize", "speed"]),
-    own("asyncify-own-stable", &["--abi", "asyncify", "--optimize", "speed", "--stable-buffer"]),
-    Recipe { name: "asyncify-binaryen", way: BINARYEN.way },
+    BINARYEN,
+    own("own", &["--abi", "asyncify"]),
+    own("own-speed", &["--abi", "asyncify", "--optimize", "speed"]),
+    own("own-stable", &["--abi", "asyncify", "--stable-buffer"]),
+    own("own-stable-speed", &["--abi", "asyncify", "--stable-buffer", "--optimize", "speed"]),
 ];
 
 /// A guest and which of its imports suspend.
 pub(crate) struct Guest<'a> {
     pub(crate) name: &'a str,
     pub(crate) wasm: PathBuf,
-    /// As `module.name`, for the asyncify ABI.
+    /// As `module.name`, for the asyncify ABI. None: those that the pass itself provides.
     pub(crate) suspending: &'a [&'a str],
 }
 

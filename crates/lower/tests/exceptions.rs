@@ -68,7 +68,8 @@ impl Running {
     }
 
     fn part<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(&mut self, name: &str, params: P) -> R {
-        let function = self.instance.get_typed_func::<P, R>(&mut self.store, name).expect("a part of the ABI");
+        let function =
+            self.instance.get_typed_func::<P, R>(&mut self.store, name).expect("a part of the ABI");
         function.call(&mut self.store, params).expect("returns")
     }
 
@@ -97,9 +98,8 @@ impl Running {
 }
 
 fn pause(mut caller: Caller<'_, Host>, value: i32) -> wasmtime::Result<i32> {
-    let function = |caller: &mut Caller<'_, Host>, name: &str| {
-        caller.get_export(name).and_then(Extern::into_func)
-    };
+    let function =
+        |caller: &mut Caller<'_, Host>, name: &str| caller.get_export(name).and_then(Extern::into_func);
     if let Some(state) = function(&mut caller, "asyncify_get_state") {
         let state = state.typed::<(), i32>(&caller)?.call(&mut caller, ())?;
         if state == 2 {

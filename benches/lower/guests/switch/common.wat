@@ -1,4 +1,4 @@
-;; What the three have in common. Task `k` keeps its handle at 1024 + 8 k; its stack is one of those from 64 KiB on.
+;; What all have in common. Task `k` keeps its handle at 1024 + 8 k; its stack is one of those from 64 KiB on.
 
 (memory (export "memory") 512)
 (global $stacks i32 (i32.const 65536))

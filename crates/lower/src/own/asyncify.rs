@@ -216,7 +216,8 @@ impl Shell {
             added.memories.push(1);
         }
         let mistake = traps[trap::MISTAKE];
-        let store = Store { memory, unwinding, wp, room, cur, entry, grow, mistake };
+        let store =
+            Store { memory, unwinding, wp, room, cur, entry, grow, mistake, full: traps[trap::MEMORY] };
 
         let mut gates = Vec::new();
         let mut stubs = BTreeMap::new();

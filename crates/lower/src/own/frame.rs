@@ -79,6 +79,8 @@ pub(crate) struct Store {
     pub(crate) grow: u32,
     /// Called where a suspension is caught as a mistake.
     pub(crate) mistake: u32,
+    /// Called where a table for references cannot grow.
+    pub(crate) full: u32,
 }
 
 /// The functions for references of one type.
@@ -320,7 +322,7 @@ impl Frames {
         if !self.references.contains_key(&rank(ty)) {
             let table = self.first_reference_table + self.reference_tables.len() as u32;
             self.reference_tables.push(reference);
-            let new = references(added, table, ty, reference);
+            let new = references(added, table, ty, reference, self.store.full);
             self.references.insert(rank(ty), new);
         }
         self.references.get(&rank(ty))
@@ -352,7 +354,13 @@ pub(crate) fn heap_type(reference: wasmparser::RefType) -> HeapType {
 ///
 /// *Below the Hint*: every place below `hint` is taken, so the search for a free one begins there. Place 0 is never
 /// used: it stands for null.
-fn references(added: &mut Added, table: u32, ty: ValType, reference: wasmparser::RefType) -> References {
+fn references(
+    added: &mut Added,
+    table: u32,
+    ty: ValType,
+    reference: wasmparser::RefType,
+    full: u32,
+) -> References {
     let heap = heap_type(reference);
     let hint = added.global(ValType::I32, format!("windlass.hint.{ty}"));
     let keep = added.reserve(&[ty], &[ValType::I32], format!("windlass.keep.{ty}"));
@@ -367,7 +375,7 @@ fn references(added: &mut Added, table: u32, ty: ValType, reference: wasmparser:
     sink.local_get(place).table_size(table).i32_ge_u().if_(BlockType::Empty);
     // Half as large again, and never a place that does not exist.
     sink.ref_null(heap).table_size(table).i32_const(1).i32_shr_u().i32_const(16).i32_add();
-    sink.table_grow(table).i32_const(-1).i32_eq().if_(BlockType::Empty).unreachable().end();
+    sink.table_grow(table).i32_const(-1).i32_eq().if_(BlockType::Empty).call(full).end();
     sink.end();
     sink.local_get(place).table_get(table).ref_is_null().br_if(1);
     sink.local_get(place).i32_const(1).i32_add().local_set(place).br(0);

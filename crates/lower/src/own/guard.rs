@@ -1,11 +1,12 @@
 //! Traps where a suspension comes out of a call that never suspends, as the user says.
 //!
 //! Such a call is followed by a test. One in tail position has no code behind it; it calls a function that makes the
-//! call and the test in its place, so that it leaves the frame, and the handlers around it, all the same.
+//! call and the test in its place, so that it leaves the frame, and the handlers around it, all the same. So does one in
+//! a function that starts to unwind by itself: who is called then returns into a suspension that is not its own.
 
 use std::collections::BTreeMap;
 
-use wasm_encoder::{BlockType, InstructionSink};
+use wasm_encoder::{BlockType, InstructionSink, ValType as Encoded};
 use wasmparser::ValType;
 
 use crate::error::Error;
@@ -20,7 +21,7 @@ pub(crate) fn write(code: &mut Vec<u8>, store: &Store) {
     sink.global_get(store.unwinding).if_(BlockType::Empty).call(store.mistake).end();
 }
 
-/// The functions that stand between a tail call and who is called.
+/// The functions that stand between a call and who is called.
 #[derive(Default)]
 pub(crate) struct Guards {
     direct: BTreeMap<u32, u32>,
@@ -90,9 +91,12 @@ fn define(
     for param in 0..params.len() as u32 {
         sink.local_get(param);
     }
+    let before = params.len() as u32;
+    sink.global_get(store.unwinding).local_set(before);
     call(&mut sink);
-    write(&mut code, store);
-    InstructionSink::new(&mut code).end();
-    added.define(guard, finish_function(&[], code));
+    sink.global_get(store.unwinding).local_get(before).i32_gt_u();
+    sink.if_(BlockType::Empty).call(store.mistake).end();
+    sink.end();
+    added.define(guard, finish_function(&[Encoded::I32], code));
     guard
 }

@@ -171,7 +171,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
                 false => function_bodies(&read, &around, options.optimize, &mut frames, &mut added)?,
                 // Every call that may suspend is in tail position: there is nothing to come back to.
                 true => {
-                    let made = untouched(body, &around, &mut frames, &mut added)?;
+                    let made = untouched(body, &around, false, &mut frames, &mut added)?;
                     Made { sites: read.suspending, ..made }
                 }
             }
@@ -184,7 +184,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
             };
             match bottom {
                 Some(code) => Made { form: Form::Untouched, code, more: 0, sites: 0 },
-                None => untouched(body, &around, &mut frames, &mut added)?,
+                None => untouched(body, &around, is_root && is_asyncify, &mut frames, &mut added)?,
             }
         };
         allocations = validator.into_allocations();
@@ -350,10 +350,12 @@ fn enter_single(
     finish_function(&[], code)
 }
 
-/// A function that does not suspend: as it was, but for indices, and for traps where it might after all.
+/// A function that does not suspend: as it was, but for indices, and for traps where it might after all. `drives`: it
+/// starts to unwind by itself, and is called again as a whole; what it calls must not suspend.
 fn untouched(
     body: &wasmparser::FunctionBody<'_>,
     around: &Surroundings<'_>,
+    drives: bool,
     frames: &mut Frames,
     added: &mut Added,
 ) -> Result<Made, Error> {
@@ -366,7 +368,25 @@ fn untouched(
     while !operators.eof() {
         let (operator, at) = operators.read_with_offset()?;
         let after = operators.original_position();
+        let reach = around.calls.reach(around.function, &operator);
+        let guarded = drives && matches!(reach, Reach::Suspension { .. });
         let replaced = match operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } if guarded => {
+                let callee = around.indices.calls[function_index as usize];
+                let guard =
+                    frames.guards.direct(around.module, function_index, callee, &frames.store, added)?;
+                let opcode = if body::is_tail_call(&operator) { 0x12 } else { 0x10 };
+                Some((opcode, u32::MAX, guard))
+            }
+            Operator::CallIndirect { type_index, table_index }
+            | Operator::ReturnCallIndirect { type_index, table_index }
+                if guarded =>
+            {
+                let guard =
+                    frames.guards.indirect(around.module, type_index, table_index, &frames.store, added)?;
+                let opcode = if body::is_tail_call(&operator) { 0x12 } else { 0x10 };
+                Some((opcode, u32::MAX, guard))
+            }
             Operator::Call { function_index } => {
                 Some((0x10, function_index, around.indices.calls[function_index as usize]))
             }
@@ -388,7 +408,7 @@ fn untouched(
             wasm_encoder::Encode::encode(&index, &mut code);
             copied = after;
         }
-        if around.calls.reach(around.function, &operator) == Reach::Mistake {
+        if reach == Reach::Mistake {
             form = Form::Guarded;
             if !body::is_tail_call(&operator) {
                 code.extend_from_slice(&wasm[copied..after]);

@@ -125,11 +125,12 @@ impl Shell {
         let (entry, spare) = (global("entry"), global("spare"));
         let grow = added.reserve(&[I32], &[], "windlass.grow");
         let mistake = added.reserve_trap(MISTAKE);
+        let full = added.reserve_trap(FULL);
         let open = added.reserve(&[], &[], "windlass.open");
         let pop = added.reserve(&[], &[I32], "windlass.pop");
         let chunk = added.reserve(&[I32], &[I32], "windlass.chunk");
         let free = added.reserve(&[I32], &[], "windlass.free");
-        let store = Store { memory: 0, unwinding, wp, room, cur, entry, grow, mistake };
+        let store = Store { memory: 0, unwinding, wp, room, cur, entry, grow, mistake, full };
         Shell { seam, store, end, seg, tail, target, spare, open, pop, chunk, free }
     }
 
@@ -162,6 +163,7 @@ impl Shell {
     ) -> Vec<(u32, Vec<u8>)> {
         added.define(self.store.grow, self.grow());
         added.define(self.store.mistake, self.mistake());
+        added.define(self.store.full, self.mistake());
         added.define(self.open, self.open());
         added.define(self.pop, self.pop());
         added.define(self.chunk, self.chunk());
@@ -532,6 +534,8 @@ struct Types {
 
 /// What a trap says, by the name of the function it is in.
 pub(crate) const MISTAKE: &str = "windlass.suspended_through_a_function_that_was_not_lowered";
+
+const FULL: &str = "windlass.no_memory_for_references";
 
 /// `prepare(limit, base, entry, arg) -> context`
 fn prepare() -> Vec<u8> {

@@ -139,6 +139,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::new(format!("cannot make the report: {error}")))?;
         outputs.push(Output::write(path, json.as_bytes())?);
     }
+    // What cannot be replaced can fail late.
+    outputs.sort_by_key(Output::is_file);
     for output in outputs {
         output.keep()?;
     }

@@ -33,6 +33,11 @@ impl Output {
         Ok(Output { path: path.to_owned(), place })
     }
 
+    /// Whether it replaces a file, or makes one.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.place, Place::Beside(..))
+    }
+
     /// Puts the file into its place.
     pub(crate) fn keep(self) -> Result<(), Failure> {
         let kept = match self.place {
