@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-const TESTS = ['quickjs', 'sqlite', 'rust-guest', 'coroutines', 'emscripten', 'asyncify'];
+const TESTS = ['quickjs', 'sqlite', 'rust-guest', 'coroutines', 'emscripten', 'exceptions', 'asyncify'];
 
 /** How long a folder's tests may take, in milliseconds: a guest that was lowered wrongly may run for ever. */
 const LIMIT = 600_000;

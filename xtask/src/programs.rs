@@ -12,8 +12,8 @@ use crate::workspace::Workspace;
 /// The folders of `tests/programs`, but for Emscripten's.
 const FOLDERS: &[&str] = &["quickjs", "sqlite", "rust-guest", "coroutines", "asyncify"];
 
-/// The one that needs more than a gigabyte of tools, which nobody installs for it.
-const EMSCRIPTEN: &str = "emscripten";
+/// Those that need more than a gigabyte of tools, which nobody installs for them.
+const EMSCRIPTEN: &[&str] = &["emscripten", "exceptions"];
 
 struct Tools {
     node: PathBuf,
@@ -30,9 +30,10 @@ pub(crate) fn run(workspace: &Workspace, tally: &mut Tally) {
     let Some(Tools { node, wasm_opt }) = tools else { return };
     let mut folders = FOLDERS.to_vec();
     match which("emcc") {
-        Some(_) => folders.push(EMSCRIPTEN),
+        Some(_) => folders.extend(EMSCRIPTEN),
         None => println!(
-            "!! programs: {EMSCRIPTEN} is left out, as there is no `emcc`; to run it too: apt-get install emscripten\n"
+            "!! programs: {} are left out, as there is no `emcc`; to run them too: apt-get install emscripten\n",
+            EMSCRIPTEN.join(" and ")
         ),
     }
     let modules = workspace.target().join("programs");

@@ -2,14 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { windlassLower, wasmOpt } from '../harness/lower.mjs';
 import { DIRECTORY, LOWERINGS } from '../harness/lowerings.mjs';
-import { needs, run } from '../harness/tools.mjs';
+import { emscriptenSurroundings, needs, run } from '../harness/tools.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -42,9 +42,7 @@ function disguise() {
 
 /** emcc's surroundings: Debian's finds Binaryen by PATH, others by a variable. */
 function surroundings(own) {
-  const env = { ...process.env };
-  // Where Debian has emcc's JavaScript libraries; another Node than Debian's does not look there.
-  if (existsSync('/usr/share/nodejs')) env.NODE_PATH = '/usr/share/nodejs';
+  const env = emscriptenSurroundings();
   if (!own) return env;
   const root = disguise();
   return { ...env, PATH: `${root}/bin:${env.PATH}`, EM_BINARYEN_ROOT: root, WINDLASS_WASM_OPT: wasmOpt() };

@@ -38,12 +38,12 @@ const CHANCES = [
 
 /**
  * `run(module, suspension)` gives what is to be compared; what it gives without a lowering is what it has to give with each, however
- * often it suspends.
+ * often it suspends. `which` chooses among the lowerings.
  */
 export function sameAsBase(program, title, run, options = {}) {
   let base;
   const expected = () => (base ??= { value: run(load(program), new Direct()) }).value;
-  for (const lowering of LOWERINGS) {
+  for (const lowering of LOWERINGS.filter(options.which ?? (() => true))) {
     for (const chances of options.chances ?? CHANCES) {
       test(`${lowering.name}, ${title}, p = ${chances.chance}, seed ${chances.seed}`, () => {
         const suspension = new Suspension({ ...options, ...chances, stable: lowering.stable });

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 
 import { DIRECTORY, modulePath } from './lowerings.mjs';
-import { needs, run } from './tools.mjs';
+import { emscriptenSurroundings, needs, run } from './tools.mjs';
 
 const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -33,6 +33,15 @@ const c = (source) => (into) => {
   run(needs('clang', 'apt-get install clang lld'), [...flags, here(source), '-o', into], {
     help: 'it links with `wasm-ld`: apt-get install lld',
   });
+};
+
+/** A C++ program with exceptions, in the instructions of the legacy proposal. */
+const cpp = (source) => (into) => {
+  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-fwasm-exceptions', '-sSTANDALONE_WASM', '--no-entry'];
+  // The host's functions are nobody's symbols.
+  flags.push('-sERROR_ON_UNDEFINED_SYMBOLS=0', '-sWARN_ON_UNDEFINED_SYMBOLS=0', '-sEXPORTED_FUNCTIONS=_malloc,_free');
+  const emcc = needs('emcc', 'apt-get install emscripten');
+  run(emcc, [here(source), ...flags, '-o', into], { env: emscriptenSurroundings() });
 };
 
 const assembler = await wabt();
@@ -84,6 +93,7 @@ export const PROGRAMS = [
   },
   // It suspends by itself: the module imports the functions of asyncify.
   { name: 'coroutines', folder: 'coroutines', suspending: [], make: c('coroutines/coroutines.c') },
+  { name: 'exceptions', folder: 'exceptions', suspending: ['env.sleep'], make: cpp('exceptions/exceptions.cpp') },
   ...guests,
 ];
 

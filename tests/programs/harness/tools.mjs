@@ -1,7 +1,7 @@
 // Other programs that the tests run.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter } from 'node:path';
 
 /** The program of that name in PATH, in none of the folders of `except`; else an error that says how to install it. */
@@ -40,4 +40,11 @@ export function start(program, args) {
       else reject(new Error(`${line(program, args)}: ended with ${signal ?? `status ${status}`}\n${said}`));
     });
   });
+}
+
+/** The surroundings of emcc. */
+export function emscriptenSurroundings() {
+  // Where Debian has emcc's JavaScript libraries; another Node than Debian's does not look there.
+  const libraries = '/usr/share/nodejs';
+  return existsSync(libraries) ? { ...process.env, NODE_PATH: libraries } : { ...process.env };
 }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   a module ──► calls.rs     who may suspend, and why
+//!            ──► legacy.rs    exceptions as values, where one of those needs that
 //!            ──► body.rs      one such function: operators, blocks, operands
 //!            ──► liveness.rs  what it needs after its calls
 //!            ──► code.rs      its bodies, with frames by frame.rs
@@ -36,6 +37,7 @@ mod calls;
 mod code;
 mod frame;
 mod guard;
+mod legacy;
 mod liveness;
 mod thrown;
 pub(crate) mod windlass;
@@ -69,6 +71,7 @@ pub(crate) struct Transformed {
 }
 
 /// Who unwinds and resumes.
+#[derive(Clone)]
 pub(crate) enum Seam {
     Windlass(windlass::Seam),
     Asyncify,
@@ -101,7 +104,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
     let removed =
         module.function_imports.iter().filter(|import| is_asyncify && import.module == asyncify::MODULE);
     let mut added = Added::new(&module, count - removed.count() as u32, !is_asyncify);
-    let (mut shell, indices, roots, barriers) = match seam {
+    let (mut shell, indices, roots, barriers) = match seam.clone() {
         Seam::Windlass(seam) => {
             let shell = windlass::Shell::new(seam, &mut added);
             let same: Vec<u32> = (0..count).collect();
@@ -134,6 +137,9 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         strangers: is_asyncify && module.tables_are_shared(),
     };
     let calls = Calls::analyse(&module, &rules)?;
+    if legacy::is_needed(&module, &calls)? {
+        return transform(&legacy::translate(&module)?, seam, options);
+    }
     if is_asyncify {
         asyncify::check_start(&module, &calls)?;
     }
