@@ -141,7 +141,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         return transform(&legacy::translate(&module)?, seam, options);
     }
     if is_asyncify {
-        asyncify::check_start(&module, &calls)?;
+        asyncify::check::check_start(&module, &calls)?;
     }
     let resume_table = added.resume_table.table;
     let first_own_table = module.tables.len() as u32 + u32::from(!added.resume_table.is_shared);
@@ -223,7 +223,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
             }
         }
         Shell::Asyncify(shell) => {
-            for function in asyncify::exported(&module, &calls) {
+            for function in asyncify::check::exported(&module, &calls) {
                 exports.replaced.insert(function, shell.wrapper(&module, function, &mut added)?);
             }
             exports.more = shell.exports();
