@@ -1,6 +1,6 @@
 //! The guest as the tool sees it: validated, with the index spaces that the other stages ask about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use wasmparser::{
     ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, GlobalType, KnownCustom, MemoryType,
@@ -56,6 +56,8 @@ pub(crate) struct Module<'a> {
     pub(crate) tags: Vec<u32>,
     pub(crate) imported_tags: usize,
     pub(crate) exports: Vec<Export<'a>>,
+    /// What functions are exported as, for each the first.
+    exported_names: HashMap<u32, &'a str>,
     /// Functions that an element segment declares so that code may take their references.
     pub(crate) declared: Vec<u32>,
     /// Functions whose references are taken outside of code: in element segments and by globals.
@@ -153,6 +155,7 @@ impl<'a> Module<'a> {
             tags: Vec::new(),
             imported_tags: 0,
             exports: Vec::new(),
+            exported_names: HashMap::new(),
             declared: Vec::new(),
             referenced: Vec::new(),
             start: None,
@@ -216,6 +219,9 @@ impl<'a> Module<'a> {
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
+                    if export.kind == ExternalKind::Func {
+                        self.exported_names.entry(export.index).or_insert(export.name);
+                    }
                     self.exports.push(Export { name: export.name, kind: export.kind, index: export.index });
                 }
             }
@@ -349,9 +355,8 @@ impl<'a> Module<'a> {
         if let Some(name) = self.function_names.get(&function) {
             return (*name).to_owned();
         }
-        let is_it = |export: &&Export<'_>| export.kind == ExternalKind::Func && export.index == function;
-        if let Some(export) = self.exports.iter().find(is_it) {
-            return export.name.to_owned();
+        if let Some(name) = self.exported_names.get(&function) {
+            return (*name).to_owned();
         }
         match self.function_imports.get(function as usize) {
             Some(import) => format!("{}.{}", import.module, import.name),
@@ -385,10 +390,8 @@ impl<'a> Module<'a> {
         if let Some(name) = self.function_names.get(&function) {
             return format!("`{name}`");
         }
-        let exported =
-            self.exports.iter().find(|export| export.kind == ExternalKind::Func && export.index == function);
-        match exported {
-            Some(export) => format!("`{}`", export.name),
+        match self.exported_names.get(&function) {
+            Some(name) => format!("`{name}`"),
             None => format!("number {function}"),
         }
     }

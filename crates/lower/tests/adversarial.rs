@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, CustomSection, ElementSection, Elements, EntityType, ExportKind,
     ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, InstructionSink,
-    MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
+    MemorySection, MemoryType, Module, RefType, TableSection, TableType, TagKind, TagSection, TagType,
+    TypeSection, ValType,
 };
 
 /// How long a run may take: ten times what it takes here, in a build that is not optimised.
@@ -38,11 +39,30 @@ fn site(sink: &mut InstructionSink<'_>) {
     sink.i32_const(0).call(SUSPEND);
 }
 
-/// A module of either ABI, with functions (i32) -> () from the given index on.
-fn module(windlass: bool, bodies: Bodies<'_>) -> Vec<u8> {
+/// What modules differ in, but for their functions.
+struct Shape {
+    /// What the last function returns, which takes nothing then; else it is one like the others.
+    results: Vec<ValType>,
+    /// Functions that are imported beside those of the ABI.
+    imports: u32,
+    /// How often the first function is exported.
+    exports: u32,
+    /// Length and maximum of the table.
+    table: (u64, Option<u64>),
+}
+
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape { results: Vec::new(), imports: 0, exports: 1, table: (2, None) }
+    }
+}
+
+/// A module of either ABI, with functions (i32) -> () from the given index on, and an exception.
+fn module(shape: &Shape, windlass: bool, bodies: Bodies<'_>) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32], []);
-    types.ty().function([ValType::I32], [ValType::I32]);
+    types.ty().function([], shape.results.iter().copied());
+    types.ty().function([], []);
     let mut imports = ImportSection::new();
     imports.import(
         if windlass { "windlass" } else { "env" },
@@ -55,20 +75,26 @@ fn module(windlass: bool, bodies: Bodies<'_>) -> Vec<u8> {
     } else {
         1
     };
+    for _ in 0..shape.imports {
+        imports.import("env", "other", EntityType::Function(0));
+    }
+    let first = first + shape.imports;
     let mut code = CodeSection::new();
     let count = bodies(&mut code, first);
     let mut functions = FunctionSection::new();
-    for _ in 0..count {
-        functions.function(0);
+    for n in 1..=count {
+        functions.function(u32::from(n == count && !shape.results.is_empty()));
     }
     let mut tables = TableSection::new();
     tables.table(TableType {
         element_type: RefType::FUNCREF,
         table64: false,
-        minimum: 2,
-        maximum: None,
+        minimum: shape.table.0,
+        maximum: shape.table.1,
         shared: false,
     });
+    let mut tags = TagSection::new();
+    tags.tag(TagType { kind: TagKind::Exception, func_type_idx: 2 });
     let mut memories = MemorySection::new();
     let memory =
         MemoryType { minimum: 2, maximum: None, memory64: false, shared: false, page_size_log2: None };
@@ -78,7 +104,9 @@ fn module(windlass: bool, bodies: Bodies<'_>) -> Vec<u8> {
     globals.global(global, &ConstExpr::i32_const(65536));
     let mut exports = ExportSection::new();
     exports.export("__stack_pointer", ExportKind::Global, 0);
-    exports.export("run", ExportKind::Func, first);
+    for n in 0..shape.exports {
+        exports.export(&format!("run{n}"), ExportKind::Func, first);
+    }
     if windlass {
         exports.export("go", ExportKind::Func, 1);
     }
@@ -86,7 +114,7 @@ fn module(windlass: bool, bodies: Bodies<'_>) -> Vec<u8> {
     elements.active(None, &ConstExpr::i32_const(0), Elements::Functions(vec![first].into()));
     let mut module = Module::new();
     module.section(&types).section(&imports).section(&functions).section(&tables).section(&memories);
-    module.section(&globals).section(&exports).section(&elements).section(&code);
+    module.section(&tags).section(&globals).section(&exports).section(&elements).section(&code);
     if windlass {
         module.section(&CustomSection { name: "windlass.abi".into(), data: [1, 0, 0, 0].as_slice().into() });
     }
@@ -96,9 +124,15 @@ fn module(windlass: bool, bodies: Bodies<'_>) -> Vec<u8> {
 /// Lowers in every way; each has to end in time, with a module or an error in so many words.
 #[track_caller]
 fn ends(name: &str, bodies: Bodies<'_>) {
+    ends_with(name, &Shape::default(), bodies);
+}
+
+/// The same for a module of some shape.
+#[track_caller]
+fn ends_with(name: &str, shape: &Shape, bodies: Bodies<'_>) {
     let directory = tempfile::tempdir().expect("a directory");
     for windlass in [false, true] {
-        let wasm = module(windlass, bodies);
+        let wasm = module(shape, windlass, bodies);
         let input = directory.path().join("in.wasm");
         std::fs::write(&input, &wasm).expect("is written");
         let abi = if windlass { "windlass" } else { "asyncify" };
@@ -484,4 +518,187 @@ fn a_function_as_large_as_they_may_be() {
             })
         }),
     );
+}
+
+#[test]
+fn nested_loops_that_learn_from_the_next_one() {
+    // The outermost reads a local, and each head branches to the one around it: so many sweeps would tell all.
+    ends(
+        "heads",
+        &one(1, |sink| {
+            sink.loop_(BlockType::Empty).local_get(1).drop();
+            for _ in 0..10_000 {
+                sink.loop_(BlockType::Empty).i32_const(0).br_if(1);
+            }
+            site(sink);
+            sink.local_get(0).drop();
+            for _ in 0..=10_000 {
+                sink.end();
+            }
+        }),
+    );
+}
+
+#[test]
+fn locals_and_labels_together() {
+    // A set for each label that a branch goes to would be gigabytes.
+    ends(
+        "locals and labels",
+        &one(49_000, |sink| {
+            for _ in 0..60_000 {
+                sink.block(BlockType::Empty).loop_(BlockType::Empty);
+            }
+            site(sink);
+            for label in 0..120_000 {
+                sink.local_get(0).br_if(0).end().local_get(label % 49_000).drop();
+            }
+        }),
+    );
+}
+
+#[test]
+fn nested_handlers_with_calls_in_each() {
+    // What a call needs of each of them.
+    ends(
+        "handlers",
+        &one(0, |sink| {
+            for _ in 0..10_000 {
+                sink.try_(BlockType::Empty);
+                site(sink);
+            }
+            for _ in 0..10_000 {
+                sink.catch_all().end();
+            }
+        }),
+    );
+}
+
+#[test]
+fn handlers_by_the_thousand_of_one_try() {
+    ends(
+        "handlers in a row",
+        &one(0, |sink| {
+            site(sink);
+            sink.try_(BlockType::Empty);
+            for _ in 0..20_000 {
+                site(sink);
+                sink.catch(0);
+            }
+            sink.end();
+            site(sink);
+        }),
+    );
+}
+
+#[test]
+fn a_thousand_results_beneath_a_call() {
+    let shape = Shape { results: vec![ValType::I32; 1_000], ..Shape::default() };
+    for times in [200, 20_000] {
+        ends_with(&format!("{times} times a thousand results"), &shape, &|code, first| {
+            code.function(&function(0, |sink| {
+                for _ in 0..times {
+                    sink.block(BlockType::Empty).call(first + 1);
+                    site(sink);
+                    sink.br(0).end();
+                }
+                site(sink);
+            }));
+            let mut thousand = Function::new([]);
+            (0..1_000).for_each(|_| {
+                thousand.instructions().i32_const(0);
+            });
+            thousand.instructions().end();
+            code.function(&thousand);
+            2
+        });
+    }
+}
+
+#[test]
+fn a_thousand_results_that_nobody_keeps() {
+    // A list of them for each operator would be a thousand times what is read.
+    let shape = Shape { results: vec![ValType::I32; 1_000], ..Shape::default() };
+    ends_with("results", &shape, &|code, first| {
+        code.function(&function(0, |sink| {
+            for _ in 0..4_000 {
+                sink.block(BlockType::Empty).call(first + 1).br(0).end();
+            }
+            site(sink);
+            sink.local_get(0).drop();
+        }));
+        let mut thousand = Function::new([]);
+        (0..1_000).for_each(|_| {
+            thousand.instructions().i32_const(0);
+        });
+        thousand.instructions().end();
+        code.function(&thousand);
+        2
+    });
+}
+
+#[test]
+fn calls_that_return_a_thousand_references() {
+    let shape = Shape { results: vec![ValType::EXTERNREF; 1_000], ..Shape::default() };
+    ends_with("references", &shape, &|code, first| {
+        let last = first + 1;
+        let call = |sink: &mut InstructionSink<'_>| {
+            sink.call(last);
+            (0..1_000).for_each(|_| {
+                sink.drop();
+            });
+        };
+        code.function(&function(0, |sink| {
+            for _ in 0..10 {
+                sink.local_get(0).if_(BlockType::Empty);
+                call(sink);
+                sink.else_();
+            }
+            call(sink);
+            for _ in 0..10 {
+                sink.end();
+            }
+            call(sink);
+        }));
+        let mut thousand = Function::new([]);
+        let mut sink = thousand.instructions();
+        site(&mut sink);
+        (0..1_000).for_each(|_| {
+            sink.ref_null(wasm_encoder::HeapType::EXTERN);
+        });
+        sink.end();
+        code.function(&thousand);
+        2
+    });
+}
+
+#[test]
+fn thousands_of_exports_and_functions_without_names() {
+    let shape = Shape { exports: 20_000, ..Shape::default() };
+    ends_with("exports", &shape, &|code, _| {
+        for _ in 0..20_000 {
+            code.function(&function(0, |_| {}));
+        }
+        20_000
+    });
+}
+
+#[test]
+fn thousands_of_imports_and_functions() {
+    let shape = Shape { imports: 20_000, ..Shape::default() };
+    ends_with("imports", &shape, &|code, _| {
+        for _ in 0..20_000 {
+            code.function(&function(0, |_| {}));
+        }
+        20_000
+    });
+}
+
+#[test]
+fn tables_as_long_as_they_may_be() {
+    // Resume functions lie behind what is in there, as far as there is a behind.
+    let most = u64::from(u32::MAX);
+    for table in [(2, Some(most)), (most - 1, Some(most)), (most, None), (most - 1, None)] {
+        let shape = Shape { table, ..Shape::default() };
+        ends_with(&format!("table {table:?}"), &shape, &one(0, |sink| (0..3).for_each(|_| site(sink))));
+    }
 }

@@ -338,3 +338,18 @@ fn inspection_tells_what_a_module_says_of_itself() {
     let other = inspect(b"\0asm\x01\0\0\0").unwrap_or_else(|error| panic!("{error}"));
     assert!(!other.is_guest() && !other.needs_lowering());
 }
+
+#[test]
+fn operands_beneath_too_many_calls() {
+    // Each of a few bytes: lowered it would be a thousand times as large.
+    let operands = "(local.get 0) ".repeat(600);
+    let sites = "(call $leave (i32.const 0)) ".repeat(900);
+    let drops = "(drop) ".repeat(600);
+    let table = format!("(table 1 funcref) {STACK_POINTER}");
+    assert_refused(
+        &suspending(&format!("(func $deep (param i32) {operands} {sites} {drops}) {table}")),
+        ErrorKind::Unsupported,
+        "keeps too many operands on the stack across calls that may suspend",
+        "deny it, or make it smaller",
+    );
+}

@@ -29,8 +29,8 @@ pub(crate) struct AddedGlobal {
 /// Where resume functions are called through.
 ///
 /// In a table of their own, so that nobody sees them. Not so in a windlass guest: wasm-bindgen takes no module with two
-/// tables of functions, so there they lie behind the functions of the guest's table, if it is not imported. Whoever
-/// makes it grow later does so behind them.
+/// tables of functions, so there they lie behind the functions of the guest's table, if it is not imported and not so
+/// long already that they might not fit. Whoever makes it grow later does so behind them.
 #[derive(Clone, Copy)]
 pub(crate) struct ResumeTable {
     pub(crate) table: u32,
@@ -41,9 +41,15 @@ pub(crate) struct ResumeTable {
 
 impl ResumeTable {
     fn of(module: &Module<'_>, shares: bool) -> ResumeTable {
+        // Each function has one at most.
+        let fits = |length: u64| length + module.functions.len() as u64 <= u32::MAX.into();
         match module.tables.first() {
             Some(table)
-                if shares && !module.imports_table && !table.table64 && table.element_type.is_func_ref() =>
+                if shares
+                    && !module.imports_table
+                    && !table.table64
+                    && table.element_type.is_func_ref()
+                    && fits(table.initial) =>
             {
                 // A valid 32-bit table's length fits.
                 ResumeTable { table: 0, first: table.initial as u32, is_shared: true }

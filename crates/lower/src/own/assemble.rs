@@ -84,9 +84,11 @@ impl Reencode for Encoder<'_> {
     ) -> Result {
         for (place, table) in section.into_iter().enumerate() {
             let mut table = table?;
-            if place == 0 {
+            if place == 0 && self.longer > 0 {
                 table.ty.initial += self.longer;
-                table.ty.maximum = table.ty.maximum.map(|maximum| maximum + self.longer);
+                // No engine gives anyone the places that are lost at the end.
+                let longest = |maximum: u64| (maximum + self.longer).min(u32::MAX.into());
+                table.ty.maximum = table.ty.maximum.map(longest);
             }
             utils::parse_table(self, tables, table)?;
         }

@@ -15,8 +15,9 @@
 //! *One Temp a Slot*: an operand's slot is its height above the bottom of the stack. As long as an operand lies in a
 //! slot nothing else can, so one local for each (slot, type) holds every saved operand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use wasmparser::{
     AbstractHeapType, FrameKind, FuncValidator, FunctionBody, HeapType, Operator, OperatorsReader, RefType,
@@ -29,8 +30,9 @@ use crate::own::calls::{Calls, Reach};
 /// No operator, no block.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// More operands than that below the sites of one function and a module was made to harm.
-const MOST_OPERANDS: usize = 1 << 22;
+/// More operands than that below the sites of one function, or among what its operators and blocks take and give by the
+/// many, and a module was made to harm: a call of two bytes may return a thousand.
+const MOST_OPERANDS: usize = 1 << 19;
 
 pub(crate) struct Op<'a> {
     pub(crate) operator: Operator<'a>,
@@ -180,7 +182,9 @@ pub(crate) fn read<'a>(
         stack: Vec::new(),
         marked: 0,
         open: Vec::new(),
-        made_several: HashMap::new(),
+        made_several: Vec::new(),
+        result_types: HashSet::new(),
+        counted: 0,
         loops: 0,
         tries: 0,
     };
@@ -206,6 +210,14 @@ struct Open {
     is_loop: bool,
 }
 
+/// An operator with several results.
+struct Several {
+    producer: u32,
+    /// The slot of its first result.
+    slot: usize,
+    types: Rc<[ValType]>,
+}
+
 struct Reader<'a> {
     body: Body<'a>,
     /// The shadow of the operand stack, while control can reach the place.
@@ -213,8 +225,12 @@ struct Reader<'a> {
     /// The operands in slots below this one are marked as saved.
     marked: usize,
     open: Vec<Open>,
-    /// What operators with several results pushed.
-    made_several: HashMap<u32, Vec<Operand>>,
+    /// The operators with several results of which the stack holds some, from its bottom up.
+    made_several: Vec<Several>,
+    /// The types of such results, each list once.
+    result_types: HashSet<Rc<[ValType]>>,
+    /// How many operands are noted somewhere.
+    counted: usize,
     loops: u32,
     tries: u32,
 }
@@ -260,6 +276,7 @@ impl<'a> Reader<'a> {
                 let params = match live {
                     true => {
                         let end = before - usize::from(has_condition);
+                        self.count(end - height)?;
                         self.stack[height..end].iter().map(|(_, ty)| *ty).collect()
                     }
                     false => Vec::new(),
@@ -318,19 +335,20 @@ impl<'a> Reader<'a> {
             };
             self.stack.truncate(kept);
             self.marked = self.marked.min(kept);
+            while self.made_several.pop_if(|several| several.slot >= kept).is_some() {}
             for slot in kept..after {
                 let ty = validator.get_operand_type(after - 1 - slot).flatten().ok_or_else(|| arity(at))?;
                 self.stack.push((op, storable(ty)));
             }
+            let types =
+                |stack: &[(u32, ValType)]| stack[kept..].iter().map(|(_, ty)| *ty).collect::<Vec<_>>();
             if after - kept > 1 {
-                let made = (kept..after)
-                    .map(|slot| Operand { slot: slot as u32, ty: self.stack[slot].1, producer: op })
-                    .collect();
-                self.made_several.insert(op, made);
+                let types = self.shared(types(&self.stack));
+                self.made_several.push(Several { producer: op, slot: kept, types });
             }
             if site != NONE {
-                let results = self.stack[kept..].iter().map(|(_, ty)| *ty).collect();
-                self.body.sites[site as usize].results = results;
+                self.body.sites[site as usize].results = types(&self.stack);
+                self.count(after - kept)?;
             }
         }
         Ok(())
@@ -385,15 +403,32 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn operands(&mut self, from: usize, to: usize) -> Result<Range<u32>, Error> {
-        let start = self.body.operands.len();
-        if start + (to - from) > MOST_OPERANDS {
+    /// A list of types, which is held once.
+    fn shared(&mut self, types: Vec<ValType>) -> Rc<[ValType]> {
+        if let Some(known) = self.result_types.get(&types[..]) {
+            return known.clone();
+        }
+        let types: Rc<[ValType]> = types.into();
+        self.result_types.insert(types.clone());
+        types
+    }
+
+    /// Counts operands that are noted; too many are refused.
+    fn count(&mut self, operands: usize) -> Result<(), Error> {
+        self.counted += operands;
+        if self.counted > MOST_OPERANDS {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "a function keeps too many operands on the stack across calls that may suspend",
             )
             .with_help("no compiler is known to write such a function: deny it, or make it smaller"));
         }
+        Ok(())
+    }
+
+    fn operands(&mut self, from: usize, to: usize) -> Result<Range<u32>, Error> {
+        self.count(to - from)?;
+        let start = self.body.operands.len();
         for (slot, (producer, ty)) in (from..to).zip(&self.stack[from..to]) {
             self.body.operands.push(Operand { slot: slot as u32, ty: *ty, producer: *producer });
         }
@@ -408,14 +443,20 @@ impl<'a> Reader<'a> {
                 continue;
             }
             self.body.beneath.push((slot as u32, ty));
-            let operand = Operand { slot: slot as u32, ty, producer };
-            let saved = match self.made_several.get(&producer) {
-                Some(made) => made.iter().copied().filter(|made| made.slot >= slot as u32).collect(),
-                None => vec![operand],
+            let several = self.made_several.binary_search_by_key(&producer, |several| several.producer);
+            let alone = [ty];
+            let (first, types) = match several {
+                Ok(several) => (self.made_several[several].slot, &*self.made_several[several].types),
+                Err(_) => (slot, &alone[..]),
             };
+            let types = &types[slot - first..];
             let entry = self.body.saved.entry(producer).or_default();
-            if entry.len() < saved.len() {
-                *entry = saved;
+            // An operand further down may have been met before.
+            let more = types.len().saturating_sub(entry.len());
+            if more > 0 {
+                let saved = (slot as u32..).zip(types);
+                *entry = saved.map(|(slot, ty)| Operand { slot, ty: *ty, producer }).collect();
+                self.count(more)?;
             }
         }
         self.marked = self.marked.max(beneath);

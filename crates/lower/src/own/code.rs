@@ -52,7 +52,7 @@ use crate::error::{Error, ErrorKind};
 use crate::module::Module;
 use crate::own::Indices;
 use crate::own::added::Added;
-use crate::own::body::{Body, NONE, Operand, is_tail_call};
+use crate::own::body::{Block, Body, NONE, Operand, is_tail_call};
 use crate::own::calls::{Calls, Reach};
 use crate::own::frame::{self, Frames, Store};
 use crate::own::guard;
@@ -308,12 +308,14 @@ impl Items {
 
     /// Those of the arm that begins after an operator.
     fn arm(&self, body: &Body<'_>, block: u32, start: u32) -> Vec<Item> {
-        let arms = &body.blocks[block as usize].arms;
-        let end = arms.iter().copied().find(|arm| start == NONE || *arm > start);
-        let end = end.unwrap_or(body.blocks[block as usize].end);
-        let after_start = |op: u32| start == NONE || op > start;
-        let items = self.blocks[block as usize].iter();
-        items.copied().filter(|item| after_start(item.op) && item.op < end).collect()
+        let is_before = |op: u32| start != NONE && op <= start;
+        let Block { arms, end, .. } = &body.blocks[block as usize];
+        let end = *arms.get(arms.partition_point(|arm| is_before(*arm))).unwrap_or(end);
+        // All in the order of the function: there may be as many arms as operators.
+        let items = &self.blocks[block as usize];
+        let from = items.partition_point(|item| is_before(item.op));
+        let to = items.partition_point(|item| item.op < end);
+        items.get(from..to).unwrap_or_default().to_vec()
     }
 }
 
@@ -641,12 +643,13 @@ impl Emitter<'_, '_> {
                     thrown.raise(&mut self.sink());
                 }
                 let globals = self.frames.results(self.added, &results);
+                let references = results.iter().rposition(|ty| matches!(ty, ValType::Ref(_)));
+                let locals = self.result_locals(&results[..references.map_or(0, |last| last + 1)]);
                 for ((place, ty), global) in results.iter().enumerate().zip(globals) {
                     match ty {
                         // The prologue has taken all references, lest one be held for nothing.
                         ValType::Ref(_) => {
-                            let local = self.result_locals(&results[..=place])[place];
-                            self.sink().local_get(local);
+                            self.sink().local_get(locals[place]);
                         }
                         _ => {
                             self.sink().global_get(global);

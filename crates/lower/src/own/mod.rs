@@ -42,6 +42,7 @@ mod liveness;
 mod thrown;
 pub(crate) mod windlass;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -154,6 +155,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
 
     // Chains share them: of a hundred thousand functions each may have a hundred.
     let names: Vec<Arc<str>> = (0..count).map(|function| module.function_name(function).into()).collect();
+    let roots: HashSet<u32> = rules.roots.iter().map(|root| root.function).collect();
     let mut lowered = Vec::with_capacity(bodies.len());
     let mut reports = Vec::with_capacity(bodies.len());
     let mut allocations = FuncValidatorAllocations::default();
@@ -161,7 +163,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         let function = imports + position as u32;
         let body = &module.bodies[position];
         let mut validator = to_validate.into_validator(std::mem::take(&mut allocations));
-        let is_root = rules.roots.iter().any(|root| root.function == function);
+        let is_root = roots.contains(&function);
         let around = Surroundings {
             module: &module,
             calls: &calls,
