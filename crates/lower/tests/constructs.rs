@@ -5,7 +5,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::asyncify::{subject, whole};
+use common::asyncify::{own_ways, subject, whole};
 
 /// Why the second opinion is missing, if it is.
 mod lacks {
@@ -811,6 +811,42 @@ fn many_sites_in_one_function() {
     each(&format!("{sites} (local.get $x)"));
 }
 
+#[test]
+fn more_sites_in_one_block_than_a_table_may_have_targets() {
+    // V8 takes no `br_table` with more than 65,520. The engine of these tests takes no function with so many constants,
+    // so the tables have to do.
+    let with_sites = |sites: usize| {
+        let sites = "(drop (call $pause (i32.const 1)))\n".repeat(sites);
+        common::assemble(&format!(
+            r#"(module
+            (import "env" "pause" (func $pause (param i32) (result i32)))
+            (memory (export "memory") 2)
+            (func (export "run") {sites}))"#
+        ))
+    };
+    let (most, more) = (with_sites(60_000), with_sites(70_000));
+    for way in own_ways().into_iter().filter(|way| !way.options.stable_buffer) {
+        let longest = |wasm: &[u8]| longest_table(&common::lower_with(wasm, &way.options).wasm);
+        assert!((60_000..=65_520).contains(&longest(&most)), "{}: {} targets", way.name, longest(&most));
+        assert!(longest(&more) <= 65_520, "{}: {} targets", way.name, longest(&more));
+    }
+}
+
+/// The most targets that a `br_table` of a module has, but for the last.
+fn longest_table(wasm: &[u8]) -> u32 {
+    let mut longest = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        if let wasmparser::Payload::CodeSectionEntry(body) = payload.expect("a valid module") {
+            for operator in body.get_operators_reader().expect("operators") {
+                if let wasmparser::Operator::BrTable { targets } = operator.expect("an operator") {
+                    longest = longest.max(targets.len());
+                }
+            }
+        }
+    }
+    longest
+}
+
 // Many values.
 
 #[test]
@@ -878,6 +914,33 @@ fn more_references_and_vectors_than_helpers_take() {
     .without_binaryen(lacks::REFERENCES)
     .rounds(3)
     .same();
+}
+
+#[test]
+fn an_import_that_takes_as_many_arguments_as_there_may_be() {
+    // All of them are in the frame, for the call again.
+    for count in [250, 998, 999, 1000] {
+        let kind =
+            |n: usize| if n % 50 == 7 { "externref" } else { ["i32", "i64", "f32", "f64", "v128"][n % 5] };
+        let types: String = (0..count).map(|n| format!("{} ", kind(n))).collect();
+        let args: String = (0..count)
+            .map(|n| match kind(n) {
+                "v128" => format!("(v128.const i32x4 {n} 2 3 4)"),
+                "externref" => "(local.get $x)".to_owned(),
+                ty => format!("({ty}.const {n})"),
+            })
+            .collect();
+        let seen = whole(&format!(
+            r#"(module
+            (import "env" "pause" (func $pause (param {types}) (result i32)))
+            (memory (export "memory") 2)
+            (func (export "run") (param $x externref) (param $a i32) (result i32)
+                (i32.sub (local.get $a) (call $pause {args}))))"#
+        ))
+        .without_binaryen(lacks::REFERENCES)
+        .same();
+        assert_eq!(seen.results(), ["run: 0"], "{count} arguments");
+    }
 }
 
 #[test]
@@ -1036,6 +1099,26 @@ fn tables_that_change() {
         "#,
     )
     .without_binaryen(lacks::REFERENCES)
+    .same();
+}
+
+#[test]
+fn references_of_functions_that_only_an_export_declares() {
+    // A function, and an import that is called again.
+    subject(
+        r#"
+        (type $f (func (param i32) (result i32)))
+        (table 2 funcref)
+        (export "paused" (func $pause))
+        (func $it (export "it") (type $f) (i32.add (call $pause (local.get 0)) (i32.const 1)))
+        (func $call (param $place i32) (result i32)
+            (i32.add (call_indirect (type $f) (i32.const 5) (local.get $place)) (i32.const 2)))
+        (func (export "run") (result i32)
+            (table.set (i32.const 0) (ref.func $it))
+            (table.set (i32.const 1) (ref.func $pause))
+            (i32.sub (call $call (i32.const 0)) (call $call (i32.const 1))))
+        "#,
+    )
     .same();
 }
 

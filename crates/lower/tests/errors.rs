@@ -2,7 +2,7 @@
 
 mod common;
 
-use windlass_lower::{Engine, Error, ErrorKind, Options, inspect, lower};
+use windlass_lower::{Abi, Engine, Error, ErrorKind, Options, inspect, lower};
 
 #[track_caller]
 fn refused(wasm: &[u8], options: &Options) -> Error {
@@ -255,6 +255,26 @@ fn modules_of_other_tools() {
             section,
             "--relocatable",
         );
+    }
+}
+
+#[test]
+fn whatever_the_abi_relocations_and_lowered_modules_are_refused() {
+    let mut asyncify = Options::default();
+    asyncify.abi = Abi::Asyncify;
+    for section in ["linking", "reloc.CODE"] {
+        let object = common::assemble(&format!(
+            r#"(module (import "env" "sleep" (func $sleep)) (memory (export "memory") 1)
+                (func (export "main") (call $sleep)) (@custom "{section}" "\02"))"#
+        ));
+        assert_refused_with(&asyncify, &object, ErrorKind::Unsupported, section, "--relocatable");
+    }
+    for via in Engine::ALL {
+        let mut options = Options::default();
+        options.via = *via;
+        let lowered = common::lower_with(&common::guest("(table 1 funcref)"), &options);
+        let message = "already lowered (by windlass-lower ";
+        assert_refused_with(&asyncify, &lowered.wasm, ErrorKind::AlreadyLowered, message, "once");
     }
 }
 

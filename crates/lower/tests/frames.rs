@@ -335,6 +335,44 @@ fn chunks_of_a_discarded_task_are_freed() {
 }
 
 #[test]
+fn an_allocator_that_runs_tasks_disturbs_nobody() {
+    // It must not, but it can: by way of an import.
+    let alloc = r#"
+        (func (export "windlass_frames_alloc") (param $bytes i32) (result i32)
+            (call $call (i32.const 0)) (call $alloc (local.get $bytes)))
+        (global $is_begun (mut i32) (i32.const 0))
+        (func $each_time (param $n i32)
+            (loop $again
+                (call $leave (i32.const 4))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (call $log (local.get $n))
+                (br $again)))
+        (func $other (param i32) (result i32) (call $each_time (i32.const 100)) (i32.const 0))
+        (func (export "nested") (param i32)
+            (if (i32.eqz (global.get $is_begun))
+                (then
+                    (call $task (i32.const 1) (i32.const 1) (i32.const 0))
+                    (call $run (call $context (i32.const 1)))
+                    (global.set $is_begun (i32.const 1))))
+            (call $run (call $context (i32.const 1))))"#;
+    let chunks = CHUNKS.replace(r#"(export "windlass_frames_alloc")"#, "$alloc");
+    let text = format!("{chunks} {alloc} {DEEP}").replace("(elem $entry)", "(elem $entry $other)");
+    let mut guest = Running::own(&text);
+    let mut before = 0;
+    for _ in 0..3 {
+        guest.call::<_, ()>("begin", 900);
+        let allocs = guest.call::<(), i32>("allocs", ());
+        assert!(allocs > before + 2, "{allocs} chunks");
+        assert_eq!(guest.trace(), (before + 101..=allocs + 100).collect::<Vec<i32>>());
+        assert_eq!(guest.stack_pointer(), 65536);
+        guest.call::<(), ()>("again", ());
+        assert_eq!(guest.trace(), [sum(900)]);
+        before = allocs;
+    }
+    assert_eq!(guest.call::<(), i32>("live", ()), 1);
+}
+
+#[test]
 fn a_task_that_suspends_in_a_loop_at_the_edge_does_not_ask_for_chunks_each_time() {
     let mut guest = Running::own(&format!(
         r#"{CHUNKS}

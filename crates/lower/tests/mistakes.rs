@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::asyncify::{BUFFER, Policy, Running, Way, options, own_ways};
+use common::asyncify::{Act, BUFFER, Policy, Running, Way, call_out, options, own_ways};
 use wasmi::{FuncType, Ref, Val, ValType};
 use windlass_lower::Options;
 
@@ -11,25 +11,34 @@ const NOT_LOWERED: &str = "windlass.suspended_through_a_function_that_was_not_lo
 const NOT_LISTED: &str = "windlass.suspended_by_an_import_that_is_not_listed_as_suspending";
 const TOO_SMALL: &str = "windlass.the_asyncify_buffer_is_too_small";
 const NO_FRAMES: &str = "windlass.start_rewind_of_a_buffer_without_frames";
+const NESTED: &str = "windlass.suspended_through_an_export_that_the_module_called_itself";
+const TUNNEL: &str = "windlass.host_frames_amid_a_suspension_need_a_buffer_that_is_not_stable";
+const IN_USE: &str = "windlass.suspended_into_a_buffer_that_holds_frames_of_an_outer_call";
 const OTHER_CALLS: &str = "windlass.rewound_by_other_calls_than_those_that_were_unwound";
 
-/// A module with the usual imports, and an export `good` that suspends once and returns 1007.
+/// The usual imports, and an export `good` that suspends once and returns 1007.
+const TEXT: &str = r#"(module
+    (import "env" "pause" (func $pause (param i32) (result i32)))
+    (import "env" "pause_too" (func $not_listed (param i32) (result i32)))
+    (import "env" "log" (func $log (param i32) (result i32)))
+    (import "env" "throw" (func $throw))
+    {import}
+    (memory (export "memory") 2)
+    (type $f (func (param i32) (result i32)))
+    {fields}
+    (func $inner (param i32) (result i32)
+        (i32.add (i32.mul (call $pause (local.get 0)) (i32.const 0)) (local.get 0)))
+    (func (export "good") (result i32) (local $x i32)
+        (local.set $x (i32.const 7))
+        (i32.add (call $inner (i32.const 1000)) (local.get $x))))"#;
+
+/// A module that has these things and the usual ones.
 fn module(fields: &str) -> Vec<u8> {
-    common::assemble(&format!(
-        r#"(module
-            (import "env" "pause" (func $pause (param i32) (result i32)))
-            (import "env" "pause_too" (func $not_listed (param i32) (result i32)))
-            (import "env" "log" (func $log (param i32) (result i32)))
-            (import "env" "throw" (func $throw))
-            (memory (export "memory") 2)
-            (type $f (func (param i32) (result i32)))
-            {fields}
-            (func $inner (param i32) (result i32)
-                (i32.add (i32.mul (call $pause (local.get 0)) (i32.const 0)) (local.get 0)))
-            (func (export "good") (result i32) (local $x i32)
-                (local.set $x (i32.const 7))
-                (i32.add (call $inner (i32.const 1000)) (local.get $x))))"#
-    ))
+    importing("", fields)
+}
+
+fn importing(import: &str, fields: &str) -> Vec<u8> {
+    common::assemble(&TEXT.replace("{import}", import).replace("{fields}", fields))
 }
 
 /// No caller has used what a call returned that was suspended.
@@ -270,6 +279,78 @@ fn an_export_in_a_table() {
     );
 }
 
+/// Calls what the host has let in, whatever it is, and stores and logs what it returns.
+const CALLS_IT: &str = r#"
+    (func $it (export "it") (result i32) (i32.add (call $pause (i32.const 3)) (i32.const 1)))
+    (func $call_it (i32.store (i32.const 200) (call_indirect (result i32) (i32.const 0))))
+    (func (export "run") (call $call_it) (drop (call $log (i32.const 5))))
+"#;
+
+/// The host passes `it`, which suspends, and a function of its own: each time the module traps where the suspension
+/// went through, and nothing is stored.
+#[track_caller]
+fn let_in(running: &mut Running, pass: impl Fn(&mut Running, Val)) {
+    let it = running.instance.get_func(&running.store, "it").expect("an export");
+    let stranger = running.host_function("pause", FuncType::new([], [ValType::I32]));
+    running.set_word(200, 0x5555_5555);
+    let amid = if running.is_stable() { TUNNEL } else { NESTED };
+    for (function, name) in [(it, amid), (stranger, NOT_LISTED)] {
+        pass(running, Val::FuncRef(Ref::Val(function)));
+        good(running);
+        assert_eq!(running.call("run", &[]), Err("UnreachableCodeReached".to_owned()));
+        assert_eq!(running.word(200), 0x5555_5555, "nothing is stored");
+        assert_eq!(running.trapped_in(), name);
+        good(running);
+        nothing_went_on(running);
+    }
+    // What does not suspend may be passed.
+    running.set_policy(Policy::Never);
+    pass(running, Val::FuncRef(Ref::Val(it)));
+    assert_eq!(running.call("run", &[]), Ok(vec![]));
+    assert_ne!(running.word(200), 0x5555_5555);
+}
+
+#[test]
+fn a_function_that_the_host_passes_in_a_global() {
+    let wasm = module(&format!(
+        r#"(table 1 funcref) (global $g (export "g") (mut funcref) (ref.null func))
+        {CALLS_IT}
+        (func (export "take") (table.set (i32.const 0) (global.get $g)))"#
+    ));
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            let_in(running, |running, function| {
+                let global = running.instance.get_global(&running.store, "g").expect("a global");
+                global.set(&mut running.store, function).expect("is mutable");
+                running.call("take", &[]).expect("takes it");
+            });
+        },
+    );
+}
+
+#[test]
+fn a_function_that_the_host_passes_in_an_exception() {
+    // The engine of these tests knows no exceptions. How a reference gets out of one and into the table makes no
+    // difference: here the host puts it there.
+    let exported =
+        module(&format!(r#"(table 1 funcref) (tag (export "tag") (param i32 funcref)) {CALLS_IT}"#));
+    let imported =
+        importing(r#"(import "env" "tag" (tag (param funcref)))"#, &format!("(table 1 funcref) {CALLS_IT}"));
+    for wasm in [exported, imported] {
+        in_each_way(
+            &wasm,
+            |_| (),
+            |running| {
+                let_in(running, |running, function| {
+                    running.own_table(0).set(&mut running.store, 0, function).expect("a place");
+                });
+            },
+        );
+    }
+}
+
 const TWO: &str = r#"
     (table (export "table") 4 funcref)
     (elem (i32.const 0) $first)
@@ -432,6 +513,31 @@ fn a_buffer_that_is_too_small() {
 }
 
 #[test]
+fn a_buffer_whose_end_is_anywhere() {
+    // Some hosts say that there is none.
+    in_each_way(
+        &module(""),
+        |_| (),
+        |running| {
+            for end in [0x7fff_ffff, 0x8000_0000, 0x8000_0000 + BUFFER + 8, u32::MAX - 27, u32::MAX] {
+                running.set_end(end);
+                good(running);
+            }
+            for end in [0, 8, 27, 28, BUFFER, BUFFER + 8] {
+                running.set_end(end);
+                running.forget_suspension();
+                let done =
+                    running.enter("good", &[]).is_ok() && running.abi("asyncify_stop_unwind", &[]).is_ok();
+                assert!(!done, "{end:#x}");
+                assert_eq!(running.trapped_in(), TOO_SMALL, "{end:#x}");
+            }
+            running.set_end(BUFFER + 0x1000);
+            good(running);
+        },
+    );
+}
+
+#[test]
 fn a_buffer_that_is_copied_and_resumed_twice() {
     // Frames that lie nowhere else can be resumed as often as there are copies; other frames of the tool's cannot.
     let wasm = module(
@@ -479,6 +585,195 @@ fn an_unwinding_that_no_import_began() {
             assert_eq!(running.state(), 0);
             running.set_policy(Policy::Always);
             good(running);
+        },
+    );
+}
+
+#[test]
+fn an_unwinding_that_is_given_up_before_anything_is_unwound() {
+    // Nothing is written: what the guest has at address 0 and in the buffer is as it was.
+    let wasm = module(
+        r#"
+        (data (i32.const 0) "what the guest has at address 0")
+        (func $below (param i32) (result i32)
+            (drop (call $pause (i32.const 2))) (drop (call $log (i32.const 3))) (local.get 0))
+        (func (export "at_once") (result i32) (drop (call $log (i32.const 3))) (i32.const 8))
+        (func (export "amid") (result i32) (i32.add (call $below (i32.const 9)) (i32.const 100)))
+        "#,
+    );
+    let give_up: Act = |caller| {
+        call_out(caller, "asyncify_start_unwind", &[Val::I32(BUFFER as i32)])?;
+        call_out(caller, "asyncify_stop_unwind", &[])?;
+        Ok(())
+    };
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            running.set_word(BUFFER, BUFFER + 8);
+            running.set_word(BUFFER + 4, BUFFER + 0x1000);
+            let before = running.memory().data(&running.store).to_vec();
+            running.acts("log", give_up);
+            assert_eq!(running.enter("at_once", &[]), Ok(vec!["8".to_owned()]));
+            assert_eq!(running.state(), 0);
+            running.abi("asyncify_start_unwind", &[Val::I32(BUFFER as i32)]).expect("out of any call");
+            running.abi("asyncify_stop_unwind", &[]).expect("out of any call");
+            assert!(running.memory().data(&running.store) == before, "nothing is written");
+            // Frames of this call wait.
+            assert_eq!(running.call("amid", &[]), Ok(vec!["109".to_owned()]), "{}", running.trapped_in());
+            assert!(running.memory().data(&running.store)[..BUFFER as usize] == before[..BUFFER as usize]);
+            good(running);
+        },
+    );
+}
+
+#[test]
+fn an_export_called_when_the_unwinding_has_been_started() {
+    // It does not suspend, nor do its imports, listed or not.
+    let wasm = module(
+        r#"
+        (func (export "free") (drop (call $log (i32.const 5))))
+        (func (export "run") (result i32)
+            (drop (call $log (i32.add (i32.mul (call $pause (i32.const 3)) (i32.const 0)) (i32.const 6))))
+            (i32.const 7))
+        "#,
+    );
+    let free: Act = |caller| {
+        call_out(caller, "free", &[])?;
+        Ok(())
+    };
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            running.acts("pause", free);
+            assert_eq!(running.call("run", &[]), Ok(vec!["7".to_owned()]), "{}", running.trapped_in());
+            assert_eq!(running.suspensions(), 1);
+            // Once when it is suspended, and once when it is resumed.
+            assert_eq!(running.log(), ["pause(3)", "log(5)", "log(5)", "log(6)"]);
+            good(running);
+        },
+    );
+}
+
+/// `run` has frames that wait when it calls `log`, `flat` and `fresh` have none.
+const WAITS: &str = r#"
+    (func $below (param i32) (result i32)
+        (drop (call $pause (local.get 0))) (drop (call $log (i32.const 1))) (i32.const 5))
+    (func $amid (param i32) (result i32) (i32.add (local.get 0) (call $below (i32.const 2))))
+    (func (export "run") (result i32)
+        (i32.store (i32.const 204) (i32.add (call $amid (i32.const 100)) (i32.const 1000)))
+        (i32.load (i32.const 204)))
+    (func (export "flat") (result i32) (local $l i32)
+        (local.set $l (i32.const 30))
+        (drop (call $pause (i32.const 2))) (drop (call $log (i32.const 1))) (drop (call $pause (i32.const 3)))
+        (i32.add (local.get $l) (i32.const 1)))
+    (func $first (param i32) (result i32)
+        (drop (call $log (i32.const 1))) (drop (call $pause (i32.const 2))) (local.get 0))
+    (func (export "fresh") (result i32) (i32.add (call $first (i32.const 40)) (i32.const 2)))
+"#;
+
+#[test]
+fn a_call_out_of_an_import_that_suspends_into_the_buffer_of_the_one_that_waits() {
+    // Frames of a stable buffer stay where they are until they are resumed: these were overwritten.
+    let wasm = module(&format!(
+        r#"{WAITS}
+        (func $four (param i32 i32 i32 i32) (result i32)
+            (drop (call $pause (i32.const 4)))
+            (i32.add (i32.add (local.get 0) (local.get 1)) (i32.add (local.get 2) (local.get 3))))
+        (func (export "other")
+            (i32.store (i32.const 200) (call $four (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4)))
+            (drop (call $pause (i32.const 5))))"#
+    ));
+    let other: Act = |caller| {
+        call_out(caller, "other", &[])?;
+        while call_out(caller, "asyncify_get_state", &[])?[0].i32() == Some(1) {
+            call_out(caller, "asyncify_stop_unwind", &[])?;
+            call_out(caller, "asyncify_start_rewind", &[Val::I32(BUFFER as i32)])?;
+            call_out(caller, "other", &[])?;
+        }
+        Ok(())
+    };
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            running.acts("log", other);
+            for (export, result, waits) in
+                [("flat", "31", false), ("fresh", "42", false), ("run", "1105", true)]
+            {
+                running.set_word(200, 0);
+                running.set_word(204, 0);
+                let ended = running.call(export, &[]);
+                assert_eq!(running.word(200), 10, "{export}: what was called inside ran to its end");
+                if waits && running.is_stable() {
+                    assert_eq!(ended, Err("UnreachableCodeReached".to_owned()), "{export}");
+                    assert_eq!(running.trapped_in(), IN_USE);
+                    assert_eq!(running.word(204), 0, "nothing went on");
+                } else {
+                    assert_eq!(ended, Ok(vec![result.to_owned()]), "{export}: {}", running.trapped_in());
+                }
+                good(running);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_call_out_of_an_import_that_fails() {
+    // The host catches what comes out of it and returns; the frames of the call around it still wait.
+    const FAIL: [Act; 4] = [
+        |caller| fails(call_out(caller, "trap", &[])),
+        |caller| fails(call_out(caller, "thrown", &[])),
+        |caller| fails(call_out(caller, "deep", &[])),
+        |caller| fails(call_out(caller, "plain", &[])),
+    ];
+    // Frames of its own come back before it fails; in a stable buffer those around it have no room then.
+    const FAIL_LATER: Act = |caller| {
+        call_out(caller, "later", &[])?;
+        call_out(caller, "asyncify_stop_unwind", &[])?;
+        call_out(caller, "asyncify_start_rewind", &[Val::I32(BUFFER as i32)])?;
+        fails(call_out(caller, "later", &[]))
+    };
+    fn fails(ended: Result<Vec<Val>, wasmi::Error>) -> Result<(), wasmi::Error> {
+        assert!(ended.is_err());
+        Ok(())
+    }
+    let wasm = module(&format!(
+        r#"{WAITS}
+        (func $down (param $n i32)
+            (if (local.get $n) (then (call $down (i32.sub (local.get $n) (i32.const 1)))) (else (call $throw)))
+            (drop (call $pause (i32.const 1))))
+        (func (export "trap") (if (i32.eqz (i32.load (i32.const 400))) (then unreachable))
+            (drop (call $pause (i32.const 1))))
+        (func (export "thrown") (call $throw) (drop (call $pause (i32.const 1))))
+        (func (export "deep") (call $down (i32.const 10)))
+        (func (export "plain") unreachable)
+        (func $later (param $n i32)
+            (if (local.get $n) (then (call $later (i32.sub (local.get $n) (i32.const 1)))))
+            (drop (call $pause (i32.const 1))) (call $throw))
+        (func (export "later") (call $later (i32.const 10)))"#
+    ));
+    in_each_way(
+        &wasm,
+        |_| (),
+        |running| {
+            let later = (!running.is_stable()).then_some(FAIL_LATER);
+            for (number, fail) in FAIL.into_iter().chain(later).enumerate() {
+                running.acts("log", fail);
+                for (export, result) in [("run", "1105"), ("flat", "31"), ("fresh", "42")] {
+                    running.set_word(204, 0);
+                    let ended = running.call(export, &[]);
+                    assert_eq!(
+                        ended,
+                        Ok(vec![result.to_owned()]),
+                        "{export}, {number}: {}",
+                        running.trapped_in()
+                    );
+                    assert_eq!(running.word(204), if export == "run" { 1105 } else { 0 });
+                    good(running);
+                }
+            }
         },
     );
 }
@@ -548,6 +843,47 @@ fn a_start_function_that_suspends() {
         (start $begin) (func $begin (drop (call_indirect (type $f) (i32.const 1) (i32.const 0))))"#;
     let message = refused(indirect, |_| ());
     assert!(message.contains("the start function `begin` may suspend"), "{message}");
+}
+
+#[test]
+fn a_call_through_a_table_that_passes_as_much_as_a_function_may_take() {
+    // Whoever makes the call for a function that drives the unwinding, or in tail position for one that was denied,
+    // takes the place in the table besides.
+    let driver = |count: usize| {
+        let (types, args) = ("i32 ".repeat(count), "(i32.const 1) ".repeat(count));
+        common::assemble(&format!(
+            r#"(module
+                (import "asyncify" "stop_unwind" (func $stop_unwind))
+                (import "env" "pause" (func $pause))
+                (memory (export "memory") 2)
+                (table funcref (elem $it))
+                (type $t (func (param {types})))
+                (func $it (type $t) (call $pause))
+                (func (export "drive") (call_indirect (type $t) {args} (i32.const 0)) (call $stop_unwind)))"#
+        ))
+    };
+    let tail_call = |count: usize| {
+        let (types, args) = ("i32 ".repeat(count), "(i32.const 1) ".repeat(count));
+        common::assemble(&format!(
+            r#"(module
+                (import "env" "pause" (func $pause))
+                (memory (export "memory") 2)
+                (table funcref (elem $it))
+                (type $t (func (param {types})))
+                (func $it (type $t) (call $pause))
+                (func $denied (export "tail") (return_call_indirect (type $t) {args} (i32.const 0))))"#
+        ))
+    };
+    let mut denying = options();
+    denying.deny = vec!["denied".to_owned()];
+    for (options, module) in [(options(), &driver as &dyn Fn(usize) -> Vec<u8>), (denying, &tail_call)] {
+        common::lower_with(&module(999), &options);
+        let Err(error) = windlass_lower::lower(&module(1000), &options) else { panic!("lowered") };
+        assert_eq!(error.kind(), windlass_lower::ErrorKind::Unsupported);
+        let message = "a call through a table with 1000 arguments needs a function with 1001";
+        assert!(error.to_string().contains(message), "{error}");
+        assert_eq!(error.help(), Some("engines take 1,000 at most; pass some of them in memory"));
+    }
 }
 
 #[test]

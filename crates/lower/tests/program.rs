@@ -263,9 +263,55 @@ fn the_output_may_be_the_input_a_link_or_a_device() {
     assert!(fs::read(path("real.wasm")).unwrap().starts_with(b"\0asm"));
     assert_eq!(fs::metadata(path("real.wasm")).unwrap().permissions().mode() & 0o777, 0o640);
 
+    // What a link leads to need not be there.
+    symlink("new.wasm", path("dangling.wasm")).unwrap();
+    succeeds(directory.path(), &["in.wasm", "-o", "dangling.wasm"]);
+    assert!(fs::symlink_metadata(path("dangling.wasm")).unwrap().is_symlink());
+    assert_eq!(fs::read(path("new.wasm")).unwrap(), fs::read(path("real.wasm")).unwrap());
+
     succeeds(directory.path(), &["in.wasm", "-o", "/dev/null"]);
     succeeds(directory.path(), &["in.wasm", "-o", "in.wasm"]);
     assert_eq!(fs::read(path("in.wasm")).unwrap(), fs::read(path("real.wasm")).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn one_file_by_two_names_is_not_both_the_module_and_the_report() {
+    use std::os::unix::fs::symlink;
+
+    let directory = directory_with_guest();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("folder")).unwrap();
+    symlink("out.wasm", path("link")).unwrap();
+    symlink("link", path("link to link")).unwrap();
+    symlink("../out.wasm", path("folder/link")).unwrap();
+    symlink("in.wasm", path("input")).unwrap();
+    let absolute = path("out.wasm");
+    let absolute = absolute.to_str().unwrap();
+    // The output is not there, and then it is.
+    for round in 0..2 {
+        for (output, report) in [
+            ("out.wasm", "./out.wasm"),
+            ("out.wasm", absolute),
+            ("out.wasm", "folder/../out.wasm"),
+            ("out.wasm", "link"),
+            ("out.wasm", "link to link"),
+            ("folder/link", "out.wasm"),
+            ("link", "link to link"),
+            ("out.wasm", "./in.wasm"),
+            ("out.wasm", "input"),
+        ] {
+            let before = fs::read(path("out.wasm")).ok();
+            let text = fails(directory.path(), &["in.wasm", "-o", output, "--report", report]);
+            assert!(
+                text.contains("cannot be both a module and the report\nhelp: "),
+                "{output}, {report}: {text}"
+            );
+            assert_eq!(fs::read(path("out.wasm")).ok(), before, "{output}, {report}");
+        }
+        assert_eq!(path("out.wasm").exists(), round == 1);
+        succeeds(directory.path(), &["in.wasm", "-o", "link", "--report", "folder/report.json"]);
+    }
 }
 
 #[test]
@@ -304,6 +350,68 @@ fn the_report_has_each_function_and_why_it_may_suspend() {
 
     succeeds(directory, &line);
     assert_eq!(fs::read_to_string(directory.join("report.json")).unwrap(), text);
+}
+
+#[test]
+fn an_index_is_that_of_the_module_that_is_read() {
+    // Imports of `windlass` are gone when the code is lowered; indices in options and reports tell nothing of that.
+    let anonymous = "
+        (table 1 funcref)
+        (func (call 5 (i32.const 0)))
+        (func (call 20))
+        (func $entry (param i32) (result i32) (call 21) (call $log (i32.const 1)) (i32.const 0))
+        (elem (i32.const 0) $entry)
+        (func $plain (call $log (i32.const 1)))";
+    let directory = directory_with(anonymous);
+    let directory = directory.path();
+    let report = |options: &[&str]| -> serde_json::Value {
+        succeeds(directory, &[&["in.wasm", "-o", "out.wasm", "--report", "report.json"], options].concat());
+        serde_json::from_slice(&fs::read(directory.join("report.json")).unwrap()).unwrap()
+    };
+    let function = |report: &serde_json::Value, index: usize| -> serde_json::Value {
+        let mut functions = report["functions"].as_array().unwrap().iter();
+        functions.find(|function| function["index"] == index).unwrap().clone()
+    };
+    let whole = report(&[]);
+    assert_eq!(function(&whole, 20)["name"], "#20");
+    assert_eq!(function(&whole, 21)["name"], "#21");
+    assert_eq!(
+        function(&whole, 22)["why"],
+        serde_json::json!([
+            { "callee": "#21", "indirect": false },
+            { "callee": "#20", "indirect": false },
+            { "callee": "windlass.leave", "indirect": false },
+        ])
+    );
+    assert_eq!(
+        succeeds(directory, &["explain", "in.wasm", "#22"]),
+        "`entry` may suspend:\n  calls `#21`\n  calls `#20`\n  calls windlass.leave, which suspends\n"
+    );
+
+    // By name and by index it is the same function.
+    assert_eq!(function(&whole, 22)["form"], "clone");
+    assert_eq!(function(&whole, 23)["why"], serde_json::json!([]));
+    for option in ["--deny", "--allow"] {
+        for (name, index) in [("entry", "#22"), ("plain", "#23")] {
+            let by_name = report(&[option, name]);
+            let wasm = fs::read(directory.join("out.wasm")).unwrap();
+            assert_eq!(report(&[option, index]), by_name, "{option} {index}");
+            assert!(fs::read(directory.join("out.wasm")).unwrap() == wasm, "{option} {index}");
+        }
+    }
+    assert_eq!(function(&report(&["--deny", "#22"]), 22)["form"], "guarded");
+    assert_eq!(function(&report(&["--deny", "#21"]), 22)["why"], serde_json::json!([]));
+    // There are no such functions, or they are the intrinsics.
+    for index in ["#0", "#13", "#24", "#33"] {
+        let line = ["in.wasm", "-o", "out.wasm", "--deny", index];
+        assert_eq!(
+            fails(directory, &line),
+            format!(
+                "error: in.wasm: --deny `{index}` names no function\nhelp: names are those of the name section; \
+                 `*` stands for any text, `#7` for function 7\n"
+            )
+        );
+    }
 }
 
 #[test]

@@ -336,6 +336,109 @@ fn misuse_traps() {
     }
 }
 
+const NOT_LOWERED: &str = "windlass.suspended_through_a_function_that_was_not_lowered";
+
+/// A task that calls what the host put into a table, and stores and logs what comes behind that.
+const CALLS_IT: &str = r#"
+    (table (export "table") 2 funcref)
+    (elem (i32.const 0) $entry)
+    (func $entry (param i32) (result i32) (call $call_it) (call $log (i32.const 3)) (i32.const 0))
+    (func $call_it
+        (call $log (i32.const 1))
+        (call_indirect (i32.const 1))
+        (i32.store (i32.const 100) (i32.const 2))
+        (call $log (i32.const 2)))
+    (func (export "leaves") (call $log (i32.const 10)) (call $leave (i32.const 0)) (call $log (i32.const 11)))
+    (func (export "quiet") (call $log (i32.const 20)))
+    (func (export "stored") (result i32) (i32.load (i32.const 100)))
+    (func (export "go")
+        (call $task (i32.const 0) (i32.const 0) (i32.const 0))
+        (call $run (call $context (i32.const 0)))
+        (call $log (i32.const -1)))
+"#;
+
+#[test]
+fn an_export_called_by_a_function_of_the_host_in_a_table_does_not_leave_its_task() {
+    // Frames of the host cannot be resumed.
+    let mut guest = Running::own(CALLS_IT);
+    guest.put("table", 1, "quiet");
+    assert_eq!(guest.go(), [1, 7, 20, 8, 2, 3, -1]);
+    let mut guest = Running::own(CALLS_IT);
+    guest.put("table", 1, "leaves");
+    assert!(guest.fails("go").contains("unreachable"));
+    assert_eq!(guest.trapped_in(), NOT_LOWERED);
+    assert_eq!(guest.trace(), [1, 7, 10]);
+    assert_eq!(guest.call::<(), i32>("stored", ()), 0);
+}
+
+#[test]
+fn an_export_that_the_host_passes_in_a_global_does_not_leave_its_task() {
+    // An export is not what the guest itself calls: it has the host behind it.
+    let text = CALLS_IT
+        .replace(
+            r#"(table (export "table")"#,
+            r#"(global $g (export "g") (mut funcref) (ref.null func)) (table"#,
+        )
+        .replace(
+            "(call_indirect (i32.const 1))",
+            "(table.set (i32.const 1) (global.get $g)) (call_indirect (i32.const 1))",
+        );
+    let mut guest = Running::own(&text);
+    guest.pass("g", "quiet");
+    assert_eq!(guest.go(), [1, 20, 2, 3, -1]);
+    let mut guest = Running::own(&text);
+    guest.pass("g", "leaves");
+    assert!(guest.fails("go").contains("unreachable"));
+    assert_eq!(guest.trapped_in(), NOT_LOWERED);
+    assert_eq!(guest.trace(), [1, 10]);
+    assert_eq!(guest.call::<(), i32>("stored", ()), 0);
+}
+
+#[test]
+fn a_guest_may_refer_to_what_only_an_export_declares() {
+    let text = CALLS_IT
+        .replace(r#"(func (export "leaves")"#, r#"(func $leaves (export "leaves")"#)
+        .replace(
+            "(call_indirect (i32.const 1))",
+            "(table.set (i32.const 1) (ref.func $leaves)) (call_indirect (i32.const 1))",
+        )
+        .replace(
+            r#"(func (export "stored")"#,
+            r#"(func (export "again") (call $run (call $context (i32.const 0)))) (func (export "stored")"#,
+        );
+    let mut guest = Running::own(&text);
+    assert_eq!(guest.go(), [1, 10, -1]);
+    guest.call::<(), ()>("again", ());
+    assert_eq!(guest.trace(), [11, 2, 3]);
+}
+
+#[test]
+fn a_wild_call_through_the_table_reaches_nothing_of_the_tools() {
+    // Of the types that resume functions might have one is the guest's.
+    let mut guest = Running::own(
+        r#"
+        (table funcref (elem $entry))
+        (type $one (func (param i32)))
+        (type $two (func (param i32 f32)))
+        (func $again (param i32) (result i32) (call $leave (i32.const 0)) (i32.add (local.get 0) (i32.const 7)))
+        (func $entry (param i32) (result i32) (call $log (call $again (i32.const 5))) (i32.const 0))
+        (func (export "wild") (param $place i32) (call_indirect (type $one) (i32.const 512) (local.get $place)))
+        (func (export "wild_too") (param $place i32)
+            (call_indirect (type $two) (i32.const 512) (f32.const 0) (local.get $place)))
+        (func (export "begin")
+            (call $task (i32.const 0) (i32.const 0) (i32.const 0))
+            (call $run (call $context (i32.const 0))))
+        (func (export "go") (call $run (call $context (i32.const 0))))
+        "#,
+    );
+    guest.call::<(), ()>("begin", ());
+    for place in 0..64 {
+        assert!(!guest.returns("wild", place), "{place}");
+        assert!(!guest.returns("wild_too", place), "{place}");
+    }
+    assert_eq!(guest.go(), [12]);
+}
+
 /// Recursion with 64 bytes of shadow stack a level, `depth` levels deep.
 const RECURSION: &str = r#"
     (table funcref (elem $entry))

@@ -4,6 +4,7 @@
 //! memory is the host's. Its exports `run*` are called in order. What it imports does what [`Host`] says: imports named
 //! `pause*` may suspend, those named `throw*` fail.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
@@ -37,7 +38,11 @@ pub struct Host {
     end: u32,
     /// Whether the buffer is left alone after `stop_rewind`.
     stable: bool,
+    acts: HashMap<String, Act>,
 }
+
+/// What an import does last, before it returns.
+pub type Act = fn(&mut Caller<'_, Host>) -> Result<(), wasmi::Error>;
 
 struct Pending {
     call: String,
@@ -225,7 +230,16 @@ impl Running {
         config.wasm_multi_memory(true).wasm_simd(true).wasm_tail_call(true);
         let engine = wasmi::Engine::new(&config);
         let module = Module::new(&engine, wasm).unwrap_or_else(|error| panic!("{error}"));
-        let host = Host { log: Vec::new(), policy, calls: 0, suspensions: 0, pending: None, end: 0, stable };
+        let host = Host {
+            log: Vec::new(),
+            policy,
+            calls: 0,
+            suspensions: 0,
+            pending: None,
+            end: 0,
+            stable,
+            acts: HashMap::new(),
+        };
         let mut store = Store::new(&engine, host);
         let mut linker = Linker::new(&engine);
         define(&module, &mut store, &mut linker);
@@ -259,6 +273,11 @@ impl Running {
         self.store.data_mut().policy = policy;
     }
 
+    /// From now on an import does something more.
+    pub fn acts(&mut self, import: &str, act: Act) {
+        self.store.data_mut().acts.insert(import.to_owned(), act);
+    }
+
     /// A function of the host's that does what the import of that name would do.
     pub fn host_function(&mut self, name: &str, ty: wasmi::FuncType) -> Func {
         host_function(&mut self.store, name, ty)
@@ -266,6 +285,11 @@ impl Running {
 
     pub fn table(&self, name: &str) -> wasmi::Table {
         self.instance.get_table(&self.store, name).expect("an exported table")
+    }
+
+    /// A table of the module, exported or not.
+    pub fn own_table(&self, number: u32) -> wasmi::Table {
+        self.table(&format!("{OWN_TABLE}{number}"))
     }
 
     /// Whatever was suspended never goes on.
@@ -494,7 +518,8 @@ fn host_function(store: &mut Store<Host>, name: &str, ty: wasmi::FuncType) -> Fu
         if name.starts_with("throw") {
             return Err(wasmi::Error::new("thrown by the host"));
         }
-        imported(&mut caller, &name, args, &results, out)
+        imported(&mut caller, &name, args, &results, out)?;
+        caller.data().acts.get(&name).copied().map_or(Ok(()), |act| act(&mut caller))
     })
 }
 
@@ -552,7 +577,9 @@ fn imported(
                 if !caller.data().stable {
                     // The buffer is the guest's.
                     let end = caller.data().end as usize;
-                    memory.data_mut(&mut *caller)[BUFFER as usize..end].fill(0xaa);
+                    let data = memory.data_mut(&mut *caller);
+                    let end = end.min(data.len());
+                    data[BUFFER as usize..end].fill(0xaa);
                 }
                 give(caller, pending.number);
                 return Ok(());
@@ -565,6 +592,15 @@ fn imported(
     Ok(())
 }
 
+/// Calls an export out of an import.
+pub fn call_out(caller: &mut Caller<'_, Host>, name: &str, args: &[Val]) -> Result<Vec<Val>, wasmi::Error> {
+    let function = caller.get_export(name).and_then(Extern::into_func);
+    let function = function.unwrap_or_else(|| panic!("no export `{name}`"));
+    let mut results: Vec<Val> = function.ty(&*caller).results().iter().map(|ty| Val::default(*ty)).collect();
+    function.call(&mut *caller, args, &mut results)?;
+    Ok(results)
+}
+
 fn note(caller: &mut Caller<'_, Host>, call: &str) -> u32 {
     let host = caller.data_mut();
     host.log.push(call.to_owned());
@@ -573,13 +609,15 @@ fn note(caller: &mut Caller<'_, Host>, call: &str) -> u32 {
 }
 
 /// The exports by which a lowered module is looked into.
-const WHY: &str = "$why";
-const NAME: &str = "$name ";
+pub const WHY: &str = "$why";
+pub const NAME: &str = "$name ";
 const TABLE: &str = "$table ";
+const OWN_TABLE: &str = "$own table ";
 
-/// The module with more exports: the tables for references, which follow its own and the table of resume functions, a
-/// global with the index of the function that ran into `unreachable` last, and the names of functions.
-fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
+/// The module with more exports: its tables, the tables for references, which follow its own and the table of resume
+/// functions, a global with the index of the function that ran into `unreachable` last, and the names of functions.
+/// Tags, which the engine of these tests does not know, are left out.
+pub fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
     use wasm_encoder::{ConstExpr, ExportKind, GlobalType};
     use wasmparser::{Payload, TypeRef};
     let mut module = wasm_encoder::Module::new();
@@ -591,15 +629,22 @@ fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
         let payload = payload.expect("a valid module");
         match &payload {
             Payload::ImportSection(section) => {
+                let mut section_out = wasm_encoder::ImportSection::new();
                 for import in section.clone().into_imports() {
-                    match import.expect("an import").ty {
+                    let import = import.expect("an import");
+                    match import.ty {
                         TypeRef::Func(_) => functions += 1,
                         TypeRef::Table(_) => tables += 1,
                         TypeRef::Global(_) => globals += 1,
+                        TypeRef::Tag(_) => continue,
                         _ => {}
                     }
+                    RoundtripReencoder.parse_import(&mut section_out, import).expect("an import");
                 }
+                module.section(&section_out);
+                continue;
             }
+            Payload::TagSection(_) => continue,
             Payload::TableSection(section) => tables += section.count(),
             Payload::GlobalSection(section) => {
                 let mut section_out = wasm_encoder::GlobalSection::new();
@@ -617,9 +662,13 @@ fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
             Payload::ExportSection(section) => {
                 let mut section_out = wasm_encoder::ExportSection::new();
                 for export in section.clone() {
-                    RoundtripReencoder
-                        .parse_export(&mut section_out, export.expect("an export"))
-                        .expect("one");
+                    let export = export.expect("an export");
+                    if export.kind != wasmparser::ExternalKind::Tag {
+                        RoundtripReencoder.parse_export(&mut section_out, export).expect("one");
+                    }
+                }
+                for table in 0..own_tables {
+                    section_out.export(&format!("{OWN_TABLE}{table}"), ExportKind::Table, table);
                 }
                 for (place, table) in (own_tables + 1..tables).enumerate() {
                     section_out.export(&format!("{TABLE}{place}"), ExportKind::Table, table);
@@ -653,7 +702,7 @@ fn exposed(wasm: &[u8], own_tables: u32) -> Vec<u8> {
 }
 
 /// How many tables a module has.
-fn tables(wasm: &[u8]) -> u32 {
+pub fn tables(wasm: &[u8]) -> u32 {
     let mut tables = 0;
     for payload in wasmparser::Parser::new(0).parse_all(wasm) {
         match payload.expect("a valid module") {

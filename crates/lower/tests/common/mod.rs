@@ -7,7 +7,8 @@ pub mod asyncify;
 use std::fmt::Debug;
 
 use wasmi::{
-    AsContextMut, Caller, Error, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults,
+    AsContextMut, Caller, Error, Func, Instance, Linker, Module, Ref, Store, TypedFunc, Val, WasmParams,
+    WasmResults,
 };
 use windlass_lower::{Engine, Lowered, Optimize, Options};
 
@@ -134,8 +135,10 @@ impl Running {
 
     /// A guest with the usual definitions, in each way of the own engine.
     pub fn own(body: &str) -> Running {
-        let lowered = lower_everywhere_by(&guest(body), &Options::default(), &[Engine::Own]).into_iter();
-        Running { instances: lowered.map(|(way, lowered)| One::new(way, &lowered.wasm)).collect() }
+        let guest = guest(body);
+        let lowered = lower_everywhere_by(&guest, &Options::default(), &[Engine::Own]).into_iter();
+        let exposed = |wasm: &[u8]| asyncify::exposed(wasm, asyncify::tables(&guest));
+        Running { instances: lowered.map(|(way, lowered)| One::new(way, &exposed(&lowered.wasm))).collect() }
     }
 
     /// Does the same in each instance, and returns what is the same in each.
@@ -182,6 +185,42 @@ impl Running {
     pub fn go(&mut self) -> Vec<i32> {
         self.call::<(), ()>("go", ());
         self.trace()
+    }
+
+    /// The function of which `unreachable` was reached last, by name, in a guest that [`Running::own`] made.
+    pub fn trapped_in(&mut self) -> String {
+        self.all("the trap", |one| {
+            let index = one.instance.get_global(&one.store, asyncify::WHY).expect("exposed").get(&one.store);
+            let prefix = format!("{}{} ", asyncify::NAME, index.i32().expect("an i32"));
+            let mut exports = one.instance.exports(&one.store);
+            let name = exports.find_map(|export| export.name().strip_prefix(&prefix).map(str::to_owned));
+            name.unwrap_or_else(|| panic!("no function has the index {index:?}"))
+        })
+    }
+
+    /// The host puts an export into a global.
+    pub fn pass(&mut self, global: &str, export: &str) {
+        self.all(global, |one| {
+            let function = one.instance.get_func(&one.store, export).expect("an export");
+            let global = one.instance.get_global(&one.store, global).expect("a global");
+            global.set(&mut one.store, Val::FuncRef(Ref::Val(function))).expect("is mutable");
+        });
+    }
+
+    /// The host puts a function of its own into a table. It calls an export, and logs 7 before that and 8 after.
+    pub fn put(&mut self, table: &str, place: u64, export: &'static str) {
+        self.all(table, |one| {
+            let function = Func::wrap(&mut one.store, move |mut caller: Caller<'_, Vec<i32>>| {
+                let function = caller.get_export(export).and_then(wasmi::Extern::into_func);
+                let function = function.ok_or_else(|| Error::new("no such export"))?;
+                caller.data_mut().push(7);
+                function.call(caller.as_context_mut(), &[], &mut [])?;
+                caller.data_mut().push(8);
+                Ok::<(), Error>(())
+            });
+            let table = one.instance.get_table(&one.store, table).expect("a table");
+            table.set(&mut one.store, place, Val::FuncRef(Ref::Val(function))).expect("a place");
+        });
     }
 
     pub fn stack_pointer(&mut self) -> i32 {
