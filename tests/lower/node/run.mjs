@@ -1,16 +1,23 @@
 // Runs each case below a directory, as it is and lowered, and compares what can be seen from outside.
 //
 // node run.mjs <directory>: reads <directory>/<index>/{base.wasm, lowered.wasm, case.json}, prints for each case
-// index, runs, suspensions, calls of imports, traps, inconclusive runs and the difference, with tabs between.
-// The protocol is that of src/host.rs.
+// index, runs, suspensions, calls of imports, traps, exceptions thrown and not caught, runs with larger buffers,
+// inconclusive runs, the reason for those, and the difference, with tabs between.
+// The protocol is that of src/host.rs. Without a lowered.wasm the original is run twice.
 
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const HEADER = 8;
+const PAGE = 65536;
+// As in src/case.rs and src/drive.rs.
+const LARGER = 16;
+const SLACK = 32;
 
 class Fault extends Error {}
 class Exhausted extends Error {}
+// A trap amid a suspension: the buffer may have been too small.
+class NoRoom extends Error {}
 
 // Numbers from a seed. Both runs are in here, so they need not be those of src/rng.rs.
 class Random {
@@ -87,12 +94,22 @@ function isEngine(error) {
 class Run {
   constructor(test, policy) {
     Object.assign(this, { test, policy, log: [], outcomes: [], suspensions: 0, pending: null });
+    Object.assign(this, { used: [], thrown: 0, failure: null });
     this.decisions = new Random(test.seed);
     this.signatures = new Map(test.exports.map((signature) => [signature.name, signature]));
     const env = {};
     for (const signature of test.imports) {
       const suspends = test.suspending.includes(`env.${signature.name}`);
-      env[signature.name] = (...args) => this.import(signature, suspends, args);
+      env[signature.name] = (...args) => {
+        try {
+          if (this.failure) throw this.failure;
+          return this.import(signature, suspends, args);
+        } catch (error) {
+          // The guest's `catch_all` catches this, too.
+          if (!(error instanceof WebAssembly.Exception)) this.failure ??= error;
+          throw error;
+        }
+      };
     }
     this.env = env;
   }
@@ -146,7 +163,7 @@ class Run {
       this.takeBack(pending);
       if (this.policy.again && this.decides(0.1)) return this.suspend(pending);
       this.effect(pending.number);
-      return pending.values;
+      return this.give(pending.answer);
     }
     if (state !== 0) throw new Fault(`${name} is called in state ${state}`);
     if (this.log.length >= this.test.calls_at_most) throw new Exhausted("too many calls of imports");
@@ -155,12 +172,34 @@ class Run {
     let hash = mix(BigInt(this.test.seed) ^ BigInt(number));
     params.forEach((type, index) => (hash = mix(hash ^ bitsOf(type, args[index]))));
     const random = new Random(hash);
-    const list = results.map((type) => valueOf(type, random.next() % (number % 2 ? 19n : 1n << 64n)));
-    const values = results.length === 1 ? list[0] : list;
-    if (!suspends) return values;
-    if (this.policy && this.decides(1)) return this.suspend({ name, shown, values, number, results });
+    const some = (types) => types.map((type) => valueOf(type, random.next() % (number % 2 ? 19n : 1n << 64n)));
+    const { tags, throws } = this.test;
+    const answer = {};
+    if (throws > 0 && tags.length > 0 && mix(hash) % BigInt(throws) === 0n) {
+      answer.tag = tags[Number(mix(hash ^ 1n) % BigInt(tags.length))];
+      answer.fields = some(answer.tag.params);
+    } else {
+      const list = some(results);
+      answer.values = results.length === 1 ? list[0] : list;
+    }
+    if (!suspends) return this.give(answer);
+    if (this.policy && this.decides(1)) return this.suspend({ name, shown, answer, number, results });
     this.effect(number);
-    return values;
+    return this.give(answer);
+  }
+
+  give({ tag, fields, values }) {
+    if (!tag) return values;
+    this.thrown += 1;
+    throw new WebAssembly.Exception(this.exports[tag.name], fields);
+  }
+
+  // Which exception it is.
+  shown(exception) {
+    const tag = this.test.tags.find(({ name }) => exception.is(this.exports[name]));
+    if (!tag) return "exception of another tag";
+    const bits = (type, at) => bitsOf(type, exception.getArg(this.exports[tag.name], at)).toString(16);
+    return ["exception", tag.name, ...tag.params.map((type, at) => `${type}:${bits(type, at)}`)].join(" ");
   }
 
   decides(factor) {
@@ -173,7 +212,7 @@ class Run {
     const at = start + (borrowed || stable || work === 0 ? 0 : (this.suspensions % 4) * size);
     if (borrowed) {
       size = Math.min(size, this.bytes().length - at);
-      if (size < 1024) return pending.values;
+      if (size < 1024) return this.give(pending.answer);
       pending.borrowed = this.bytes().slice(at, at + size);
     }
     pending.at = at;
@@ -208,17 +247,30 @@ class Run {
   call({ export: name, args }) {
     const values = args.map(([type, bits]) => (bits === "null" ? null : valueOf(type, BigInt(bits))));
     for (;;) {
-      const result = this.exports[name](...values);
+      let result;
+      try {
+        result = this.exports[name](...values);
+      } catch (error) {
+        if (this.failure) throw this.failure;
+        if (this.pending && error instanceof WebAssembly.RuntimeError) throw new NoRoom(error.message);
+        throw error;
+      }
+      if (this.failure) throw this.failure;
       const state = this.state();
       if (state === 0 && !this.pending) return listOf(this.signatures.get(name).results, result);
       if (state !== 1 || !this.pending) throw new Fault(`${name} returned in state ${state}`);
-      this.exports.asyncify_stop_unwind();
+      try {
+        this.exports.asyncify_stop_unwind();
+      } catch (error) {
+        throw new NoRoom(`stop_unwind: ${error.message}`);
+      }
       this.isState(0, "stop_unwind");
       const current = this.word(this.pending.at);
       if (current < this.pending.at + HEADER || current > this.pending.end) {
         throw new Fault(`after unwinding, current is ${current}`);
       }
       this.pending.used = current;
+      this.used.push(current - this.pending.at);
       this.exports.asyncify_start_rewind(this.pending.at);
       this.isState(2, "start_rewind");
     }
@@ -230,13 +282,13 @@ class Run {
       try {
         this.outcomes.push(this.call(call));
       } catch (error) {
-        if (error instanceof Fault || error instanceof Exhausted) throw error;
+        if (error instanceof Fault || error instanceof Exhausted || error instanceof NoRoom) throw error;
         if (isEngine(error)) throw new Exhausted(error.message);
         if (!(error instanceof WebAssembly.RuntimeError || error instanceof WebAssembly.Exception)) throw error;
         if (this.policy && (this.pending || this.state() !== 0)) {
           throw new Fault(`${error.message} in state ${this.state()}`);
         }
-        this.outcomes.push("trap");
+        this.outcomes.push(error instanceof WebAssembly.Exception ? this.shown(error) : "trap");
       }
     }
     return this;
@@ -252,8 +304,15 @@ class Run {
 
   globals() {
     return this.test.globals.map((name) => {
-      const { value } = this.exports[name];
-      return `${name} ${typeof value === "object" ? (value === null ? "null" : value.number) : value}`;
+      let value;
+      try {
+        ({ value } = this.exports[name]);
+      } catch {
+        return `${name} cannot be seen`;
+      }
+      // Which function it is cannot be told from outside.
+      const text = typeof value === "function" ? "function" : `${typeof value === "object" ? value?.number : value}`;
+      return `${name} ${text}`;
     });
   }
 }
@@ -273,48 +332,134 @@ function difference(base, lowered) {
   return memory >= 0 ? `memory ${base.test.memories[memory]}` : "";
 }
 
+// The module with so many more pages in its first memory, and how many there were.
+function withPages(bytes, more) {
+  let at = 8;
+  const number = () => {
+    let [value, shift, byte] = [0, 0, 0];
+    do {
+      byte = bytes[at++];
+      value += (byte & 127) * 2 ** shift;
+      shift += 7;
+    } while (byte & 128);
+    return value;
+  };
+  const encoded = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...encoded(Math.floor(value / 128))]);
+  while (at < bytes.length) {
+    const section = at;
+    const id = bytes[at++];
+    const length = number();
+    const start = at;
+    if (id === 5) {
+      const head = [...encoded(number()), bytes[at++]];
+      const pages = number();
+      const maximum = head.at(-1) & 1 ? encoded(number() + more) : [];
+      const rest = bytes.subarray(at, start + length);
+      const body = Buffer.from([...head, ...encoded(pages + more), ...maximum, ...rest]);
+      const wasm = [bytes.subarray(0, section), [5], encoded(body.length), body, bytes.subarray(start + length)];
+      return { pages, bytes: Buffer.concat(wasm.map((part) => Buffer.from(part))) };
+    }
+    at = start + length;
+  }
+  throw new Exhausted("the memory is not the module's own");
+}
+
+function runOf(test, bytes, policy) {
+  const run = new Run(test, policy);
+  run.start(new WebAssembly.Module(bytes));
+  return run.all();
+}
+
+// Both once more, with so much room that it must be enough; then it must have been too little before.
+function enlarged(test, base, lowered, policy, small, error, verdict) {
+  const { pages } = withPages(base, 0);
+  const [start, size] = [pages * PAGE, test.place * LARGER];
+  const count = test.borrowed ? 1 : 4;
+  const more = Math.ceil((size * count) / PAGE);
+  const large = { ...test, start, size, reserved: test.borrowed ? [0, 0] : [start, start + size * count] };
+  const original = runOf(large, withPages(base, more).bytes, null);
+  let run;
+  try {
+    run = runOf(large, withPages(lowered, more).bytes, policy);
+  } catch (again) {
+    if (again instanceof NoRoom) return `${error.message}, and with room for ${size}`;
+    throw again;
+  }
+  verdict.suspensions += run.suspensions;
+  verdict.events += run.log.length;
+  const found = difference(original, run);
+  if (found) return `with larger buffers: ${found}`;
+  if (small.log.some((line, index) => line !== run.log[index])) {
+    throw new Exhausted(`${error.message}, and otherwise in a larger memory`);
+  }
+  const needed = run.used[small.used.length];
+  const room = small.pending ? small.pending.end - small.pending.at : small.test.size;
+  return needed + SLACK <= room ? `${error.message}: ${needed} bytes would fit ${room}` : "";
+}
+
 function compare(directory) {
   const test = JSON.parse(readFileSync(join(directory, "case.json"), "utf8"));
-  const verdict = { runs: 0, suspensions: 0, events: 0, traps: 0, inconclusive: 0, difference: "" };
-  let base;
+  const verdict = {
+    ...{ runs: 0, suspensions: 0, events: 0, traps: 0, thrown: 0, uncaught: 0, enlarged: 0 },
+    ...{ inconclusive: 0, reason: "", difference: "" },
+  };
+  const inconclusive = (error) => {
+    verdict.inconclusive += 1;
+    verdict.reason = error.message;
+  };
+  const original = readFileSync(join(directory, "base.wasm"));
+  const file = join(directory, "lowered.wasm");
+  const lowers = existsSync(file);
+  const lowered = lowers ? readFileSync(file) : original;
+  const base = new Run(test, null);
   try {
-    base = new Run(test, null);
-    base.start(new WebAssembly.Module(readFileSync(join(directory, "base.wasm"))));
+    base.start(new WebAssembly.Module(original));
     base.all();
   } catch (error) {
-    // Says nothing about the lowered module; what the engine does not take is said aloud.
-    if (error instanceof WebAssembly.CompileError) process.stderr.write(`${directory}: ${error.message}\n`);
-    verdict.inconclusive += 1;
+    if (base.exports || error instanceof WebAssembly.CompileError) {
+      // Says nothing about the lowered module.
+      inconclusive(error);
+      return verdict;
+    }
+    // A segment that does not fit, for example: neither must do anything.
+    verdict.runs = 1;
+    try {
+      new Run(test, null).start(new WebAssembly.Module(lowered));
+      verdict.difference = `the original has no instance: ${error.message}`;
+    } catch {}
     return verdict;
   }
   verdict.traps = base.outcomes.filter((outcome) => outcome === "trap").length;
-  let module;
-  try {
-    module = new WebAssembly.Module(readFileSync(join(directory, "lowered.wasm")));
-  } catch (error) {
-    verdict.difference = error.message;
-    return verdict;
-  }
-  for (const policy of [
+  verdict.uncaught = base.outcomes.filter((outcome) => outcome.startsWith("exception")).length;
+  // Generated code counts those of its own.
+  verdict.thrown = base.thrown + (base.exports.thrown?.value ?? 0);
+  const policies = [
     { probability: 0, again: false },
     { probability: 0.3, again: true },
     { probability: 1, again: false },
-  ]) {
+  ];
+  for (const policy of lowers ? policies : [null]) {
     verdict.runs += 1;
     let found;
+    const run = new Run(test, policy);
     try {
-      const lowered = new Run(test, policy);
-      lowered.start(module);
-      lowered.all();
-      verdict.suspensions += lowered.suspensions;
-      verdict.events += lowered.log.length;
-      found = difference(base, lowered);
+      run.start(new WebAssembly.Module(lowered));
+      run.all();
+      verdict.suspensions += run.suspensions;
+      verdict.events += run.log.length;
+      found = difference(base, run);
     } catch (error) {
-      if (error instanceof Exhausted) verdict.inconclusive += 1;
-      else found = error.message;
+      try {
+        if (!(error instanceof NoRoom)) throw error;
+        verdict.enlarged += 1;
+        found = enlarged(test, original, lowered, policy, run, error, verdict);
+      } catch (error) {
+        if (error instanceof Exhausted) inconclusive(error);
+        else found = error.message;
+      }
     }
     if (found) {
-      verdict.difference = `node, probability ${policy.probability}: ${found}`;
+      verdict.difference = `node, probability ${policy?.probability}: ${found}`;
       break;
     }
   }
@@ -323,7 +468,7 @@ function compare(directory) {
 
 const root = process.argv[2];
 for (const index of readdirSync(root).map(Number).sort((a, b) => a - b)) {
-  const v = compare(join(root, String(index)));
-  const text = v.difference.replace(/\s+/g, " ");
-  process.stdout.write([index, v.runs, v.suspensions, v.events, v.traps, v.inconclusive, text].join("\t") + "\n");
+  const { reason, difference: found, ...numbers } = compare(join(root, String(index)));
+  const texts = [reason, found].map((text) => text.replace(/\s+/g, " "));
+  process.stdout.write([index, ...Object.values(numbers), ...texts].join("\t") + "\n");
 }

@@ -3,8 +3,12 @@
 use wasmparser::{ExternalKind, FuncType, Parser, Payload, TypeRef};
 
 use crate::generate;
+use crate::memory::{pages, with_memories};
 use crate::rng::Rng;
 use crate::value::{Type, Value};
+
+/// How many times as large those buffers are in which everything must fit.
+const LARGER: u32 = 16;
 
 /// What a host does with the memory in which a lowered module keeps a suspended call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,25 @@ impl Buffers {
                 (start + (context as u32 % count.max(1)) * size, size)
             }
             Buffers::Borrowed { start, size } => (start, size),
+        }
+    }
+
+    /// Others, so many times as large, from this address on.
+    #[must_use]
+    fn larger(self, at: u32) -> Buffers {
+        match self {
+            Buffers::Reserved { size, count, .. } => {
+                Buffers::Reserved { start: at, size: size * LARGER, count }
+            }
+            Buffers::Borrowed { size, .. } => Buffers::Borrowed { start: at, size: size * LARGER },
+        }
+    }
+
+    /// How much all of them take.
+    fn bytes(self) -> u32 {
+        match self {
+            Buffers::Reserved { size, count, .. } => size * count,
+            Buffers::Borrowed { size, .. } => size,
         }
     }
 
@@ -91,6 +114,10 @@ pub struct Case {
     pub calls: Vec<Call>,
     /// Where suspended calls are kept.
     pub buffers: Buffers,
+    /// How much of a buffer is used at most.
+    pub room: u32,
+    /// An import throws in one of so many calls; 0: never.
+    pub throws: u64,
     /// What the exported global `fuel` is set to before each call.
     pub fuel: u32,
     /// Whether suspending imports write into the guest's memory below this.
@@ -101,6 +128,8 @@ pub struct Case {
     pub imports: Vec<Signature>,
     /// The exports that are functions.
     pub exports: Vec<Signature>,
+    /// The exported tags, and what they carry.
+    pub tags: Vec<Signature>,
     /// The exported globals.
     pub globals: Vec<String>,
     /// The exported memories.
@@ -126,6 +155,8 @@ impl Case {
     pub fn new(seed: u64, wasm: Vec<u8>, buffers: Buffers) -> Option<Case> {
         let mut types: Vec<FuncType> = Vec::new();
         let mut functions: Vec<u32> = Vec::new();
+        let mut tag_types: Vec<u32> = Vec::new();
+        let mut tags = Vec::new();
         let mut suspending = Vec::new();
         let mut imports = Vec::new();
         let mut exports = Vec::new();
@@ -155,6 +186,11 @@ impl Case {
                         functions.push(ty.ok()?);
                     }
                 }
+                Payload::TagSection(section) => {
+                    for tag in section {
+                        tag_types.push(tag.ok()?.func_type_idx);
+                    }
+                }
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export.ok()?;
@@ -170,6 +206,10 @@ impl Case {
                                 }
                             }
                             ExternalKind::Global => globals.push(name),
+                            ExternalKind::Tag => {
+                                let ty = *tag_types.get(export.index as usize)?;
+                                tags.extend(signature(&name, types.get(ty as usize)?));
+                            }
                             ExternalKind::Memory => {
                                 if export.index == 0 {
                                     memory.get_or_insert_with(|| name.clone());
@@ -193,21 +233,47 @@ impl Case {
             let args = export.params.iter().map(|ty| Value::random(*ty, &mut rng)).collect();
             calls.push(Call { export: export.name.clone(), args });
         }
+        let mut rng = Rng::new(seed, "host");
+        let small = reserved && rng.percent(6);
+        let room = if small { 1 << rng.between(7, 13) } else { u32::MAX };
+        let throws = rng.pick(&[0, 0, 12, 40, 120]).unwrap_or(0);
         (!calls.is_empty()).then_some(Case {
             seed,
             wasm,
             suspending,
             calls,
             buffers,
+            room,
+            throws,
             fuel: 60 + rng.below(200) as u32,
             work: if reserved { generate::WORK } else { 0 },
             limits: Limits::default(),
             imports,
             exports,
+            tags,
             globals,
             memories,
             memory: memory.unwrap_or_default(),
         })
+    }
+
+    /// The case and its lowered form with much larger buffers, at the end of a memory that has grown by them. None: the
+    /// memory is not the module's own.
+    pub fn with_larger_buffers(&self, lowered: &[u8]) -> Option<(Case, Vec<u8>)> {
+        const PAGE: u64 = 65_536;
+        let end = pages(&self.wasm)? * PAGE;
+        let buffers = self.buffers.larger(u32::try_from(end).ok()?);
+        let more = u64::from(buffers.bytes()).div_ceil(PAGE);
+        let enlarge = |wasm: &[u8]| {
+            with_memories(wasm, |index, memory| {
+                if index == 0 {
+                    memory.minimum += more;
+                    memory.maximum = memory.maximum.map(|maximum| maximum + more);
+                }
+            })
+        };
+        let case = Case { wasm: enlarge(&self.wasm)?, buffers, room: u32::MAX, ..self.clone() };
+        Some((case, enlarge(lowered)?))
     }
 }
 

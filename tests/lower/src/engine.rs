@@ -24,8 +24,12 @@ pub const ENGINE_FUEL: u64 = 150_000_000;
 pub enum Stop {
     /// The guest trapped.
     Trap(String),
+    /// An exception that nobody caught, or that an import throws.
+    Exception(Thrown),
     /// The engine gave up: out of stack or out of fuel. Says nothing about the guest.
     Exhausted(String),
+    /// A lowered module trapped amid a suspension, as it does if the buffer is too small.
+    NoRoom(String),
     /// The host of a module that was not lowered suspends the call, where the engine can do that by itself.
     Suspend,
     /// The lowered module did something that it must not do.
@@ -36,7 +40,9 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stop::Trap(text) => write!(f, "trap: {text}"),
+            Stop::Exception(thrown) => write!(f, "an exception: {thrown:?}"),
             Stop::Exhausted(text) => write!(f, "the engine gave up: {text}"),
+            Stop::NoRoom(text) => write!(f, "{text} while unwinding"),
             Stop::Suspend => write!(f, "suspended"),
             Stop::Fault(text) => write!(f, "{text}"),
         }
@@ -44,6 +50,15 @@ impl fmt::Display for Stop {
 }
 
 impl Error for Stop {}
+
+/// An exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thrown {
+    /// Which of the exported tags it has. None: another one.
+    pub tag: Option<usize>,
+    /// What it carries.
+    pub values: Vec<Value>,
+}
 
 /// An instance, from outside or from within an import.
 pub trait Machine {
@@ -76,6 +91,12 @@ impl SharedHost {
     /// The host. Imports do not nest, so nobody else has it.
     pub fn get(&self) -> MutexGuard<'_, Host> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of the exported tags.
+    #[cfg(feature = "wasmtime")]
+    fn tags(&self) -> Vec<String> {
+        self.get().tags.iter().map(|tag| tag.name.clone()).collect()
     }
 
     fn import(
@@ -114,6 +135,17 @@ impl FromStr for Engine {
             "wasmtime" => Err("wasmtime needs `--features wasmtime`".to_owned()),
             "node" => Ok(Engine::Node),
             _ => Err("the engine is wasmi, wasmtime or node".to_owned()),
+        }
+    }
+}
+
+impl Engine {
+    /// Whether it can compile the module.
+    pub fn takes(self, wasm: &[u8]) -> bool {
+        match self {
+            #[cfg(feature = "wasmtime")]
+            Engine::Wasmtime => Native::compiles(wasm),
+            Engine::Wasmi | Engine::Node => Interpreter::compiles(wasm),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::csmith;
 use crate::drive::{self, Verdict};
 use crate::engine::Engine;
 use crate::generate::{Shape, generate};
-use crate::node;
+use crate::node::{self, Node};
 use crate::rng::Rng;
 use crate::smith;
 use crate::via::{NotLowered, Via};
@@ -64,6 +64,8 @@ pub struct Settings {
     pub vary: bool,
     /// What runs them.
     pub engine: Engine,
+    /// The program, if that is Node.
+    pub node: Option<Node>,
     /// What lowers them. None: nothing does; what the engine makes of a case is compared with what wasmi does.
     pub via: Option<Via>,
     /// Whether hosts leave the buffer alone until a call is over.
@@ -100,12 +102,32 @@ impl Settings {
         match lowered {
             None => drive::compare_engines(self.engine, case),
             Some(lowered) => match is_valid(lowered) {
-                Ok(()) => drive::compare(self.engine, case, lowered, self.stable),
+                Ok(()) => {
+                    self.confirmed(case, lowered, drive::compare(self.engine, case, lowered, self.stable))
+                }
                 Err(error) => {
                     Verdict { difference: Some(format!("not valid: {error}")), ..Verdict::default() }
                 }
             },
         }
+    }
+
+    /// The verdict, with a difference that is the fault of wasmi told apart from others, if there is another engine to
+    /// ask.
+    #[cfg(feature = "wasmtime")]
+    fn confirmed(&self, case: &Case, lowered: &[u8], mut verdict: Verdict) -> Verdict {
+        if self.engine == Engine::Wasmi
+            && let Some(difference) = &verdict.difference
+            && drive::is_of_wasmi(case, lowered, self.stable, difference)
+        {
+            verdict.of_wasmi = verdict.difference.take();
+        }
+        verdict
+    }
+
+    #[cfg(not(feature = "wasmtime"))]
+    fn confirmed(&self, _: &Case, _: &[u8], verdict: Verdict) -> Verdict {
+        verdict
     }
 
     /// Whether the case of a seed, lowered anew, differs, and how.
@@ -116,9 +138,7 @@ impl Settings {
             Err(broken) => return Some(broken.to_string()),
         };
         if self.engine == Engine::Node {
-            let directory = tempfile::tempdir().ok()?;
-            node::write(&directory.path().join("0"), case, &lowered?, self.stable).ok()?;
-            return node::compare(directory.path(), 1).ok()?.pop()?.difference;
+            return in_node(self, &[(case.clone(), lowered)]).ok()?.pop()?.difference;
         }
         self.compare(case, lowered.as_deref()).difference
     }
@@ -157,6 +177,8 @@ pub struct Total {
     pub sum: Verdict,
     /// Seeds that differ, and how.
     pub differences: Vec<(u64, String)>,
+    /// Seeds that differ in wasmi alone, and how.
+    pub of_wasmi: Vec<(u64, String)>,
     /// Cases that were not lowered, by the reason, with a seed.
     pub refused: BTreeMap<String, (u64, u64)>,
 }
@@ -168,22 +190,32 @@ impl Total {
         self.sum.suspensions += verdict.suspensions;
         self.sum.events += verdict.events;
         self.sum.traps += verdict.traps;
-        self.sum.inconclusive += verdict.inconclusive;
+        self.sum.enlarged += verdict.enlarged;
+        self.sum.thrown += verdict.thrown;
+        self.sum.uncaught += verdict.uncaught;
+        for (reason, count) in &verdict.inconclusive {
+            *self.sum.inconclusive.entry(reason.clone()).or_default() += count;
+        }
     }
 
     /// The line at the end.
     pub fn line(&self) -> String {
         format!(
-            "{} cases, {} seeds without, {} suspensions in {} runs with {} calls of imports, {} traps, {} inconclusive, {} refused, \
-             {} differences",
+            "{} cases, {} seeds without, {} suspensions in {} runs with {} calls of imports, {} traps, \
+             {} exceptions thrown, {} caught, {} uncaught, {} enlarged, {} inconclusive, {} refused, {} differences of wasmi alone, {} differences",
             self.cases,
             self.without,
             self.sum.suspensions,
             self.sum.runs,
             self.sum.events,
             self.sum.traps,
-            self.sum.inconclusive,
+            self.sum.thrown,
+            self.sum.thrown.saturating_sub(self.sum.uncaught),
+            self.sum.uncaught,
+            self.sum.enlarged,
+            self.sum.inconclusive.values().sum::<u64>(),
             self.refused.values().map(|(count, _)| count).sum::<u64>(),
+            self.of_wasmi.len(),
             self.differences.len(),
         )
     }
@@ -248,12 +280,12 @@ fn batch(settings: &Settings, extent: &Extent, total: &Mutex<Total>, seeds: &[u6
         match settings.lower(&case) {
             Ok(lowered) => cases.push((case, lowered)),
             Err(broken @ NotLowered::Broken(_)) => {
-                differs(settings, extent, total, &case, None, broken.to_string())?;
+                let difference = broken.to_string();
+                kept(settings, extent, &case, None, &difference)?;
+                lock(total).differences.push((case.seed, difference));
             }
             Err(NotLowered::Refused(reason)) => {
-                let reason: String =
-                    reason.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).take(160).collect();
-                lock(total).refused.entry(reason).or_insert((0, *seed)).0 += 1;
+                lock(total).refused.entry(drive::pattern(&reason)).or_insert((0, *seed)).0 += 1;
             }
         }
     }
@@ -263,36 +295,38 @@ fn batch(settings: &Settings, extent: &Extent, total: &Mutex<Total>, seeds: &[u6
     };
     for ((case, lowered), verdict) in cases.iter().zip(verdicts) {
         lock(total).add(&verdict);
+        if let Some(difference) = verdict.of_wasmi {
+            kept(settings, extent, case, lowered.as_deref(), &format!("wasmi alone, {difference}"))?;
+            lock(total).of_wasmi.push((case.seed, difference));
+        }
         if let Some(difference) = verdict.difference {
-            differs(settings, extent, total, case, lowered.as_deref(), difference)?;
+            kept(settings, extent, case, lowered.as_deref(), &difference)?;
+            lock(total).differences.push((case.seed, difference));
         }
     }
     Ok(())
 }
 
-fn differs(
+fn kept(
     settings: &Settings,
     extent: &Extent,
-    total: &Mutex<Total>,
     case: &Case,
     lowered: Option<&[u8]>,
-    difference: String,
+    difference: &str,
 ) -> Result<(), String> {
     let directory = extent.output.join(case.seed.to_string());
-    keep(&directory, case, lowered, settings, &difference)
-        .map_err(|error| format!("{}: {error}", directory.display()))?;
-    lock(total).differences.push((case.seed, difference));
-    Ok(())
+    keep(&directory, case, lowered, settings, difference)
+        .map_err(|error| format!("{}: {error}", directory.display()))
 }
 
 fn in_node(settings: &Settings, cases: &[(Case, Option<Vec<u8>>)]) -> Result<Vec<Verdict>, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     for (index, (case, lowered)) in cases.iter().enumerate() {
-        let lowered = lowered.as_deref().ok_or("Node needs something that lowers")?;
-        node::write(&directory.path().join(index.to_string()), case, lowered, settings.stable)
+        node::write(&directory.path().join(index.to_string()), case, lowered.as_deref(), settings.stable)
             .map_err(|error| error.to_string())?;
     }
-    if cases.is_empty() { Ok(Vec::new()) } else { node::compare(directory.path(), cases.len()) }
+    let node = settings.node.as_ref().ok_or("there is no Node")?;
+    if cases.is_empty() { Ok(Vec::new()) } else { node.compare(directory.path(), cases.len()) }
 }
 
 /// Writes a case that differs, with all that is needed to look at it.
@@ -307,7 +341,7 @@ pub fn keep(
     settings: &Settings,
     difference: &str,
 ) -> io::Result<()> {
-    node::write(directory, case, lowered.unwrap_or_default(), settings.stable)?;
+    node::write(directory, case, lowered, settings.stable)?;
     fs::write(
         directory.join("difference.txt"),
         format!("{difference}\n\n{settings:#?}\n\n{:#?}\n", case.calls),

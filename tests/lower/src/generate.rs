@@ -168,10 +168,15 @@ impl FromStr for Features {
     }
 }
 
-/// The module of that seed.
+/// The module of that seed. Engines refuse modules with both kinds of exceptions: with both on, the seed decides.
 pub fn generate(seed: u64, shape: &Shape) -> Vec<u8> {
+    let mut shape = *shape;
+    if shape.features.exceptions && shape.features.legacy_exceptions {
+        let legacy = Rng::new(seed, "exceptions").percent(50);
+        (shape.features.exceptions, shape.features.legacy_exceptions) = (!legacy, legacy);
+    }
     let mut rng = Rng::new(seed, "module");
-    let mut plan = Plan::new(&mut rng, shape);
+    let mut plan = Plan::new(&mut rng, &shape);
     let mut code = CodeSection::new();
     for mixer in MIXERS {
         code.function(&mixer(&plan));
@@ -231,6 +236,10 @@ fn assemble(plan: &Plan, code: &CodeSection, rng: &mut Rng) -> Vec<u8> {
     for ty in &plan.globals {
         globals.global(GlobalType { val_type: *ty, mutable: true, shared: false }, &initial(*ty, rng));
     }
+    if !plan.tags.is_empty() {
+        let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+        globals.global(ty, &ConstExpr::i32_const(0));
+    }
 
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0);
@@ -241,6 +250,12 @@ fn assemble(plan: &Plan, code: &CodeSection, rng: &mut Rng) -> Vec<u8> {
         let name = if index == 0 { "fuel".to_owned() } else { format!("g{index}") };
         if *ty != ValType::V128 {
             exports.export(&name, ExportKind::Global, index as u32);
+        }
+    }
+    if !plan.tags.is_empty() {
+        exports.export("thrown", ExportKind::Global, plan.thrown());
+        for tag in 0..plan.tags.len() {
+            exports.export(&format!("t{tag}"), ExportKind::Tag, tag as u32);
         }
     }
     for function in plan.own() {

@@ -10,16 +10,20 @@
 //!   start_rewind, call again ─► state 2: the same arguments? stop_rewind, return the value
 //! ```
 
-use crate::case::{Buffers, Case, Limits};
-use crate::engine::{Machine, Stop};
+use crate::case::{Buffers, Case, Limits, Signature};
+use crate::engine::{Machine, Stop, Thrown};
 use crate::rng::{Rng, mix};
 use crate::value::{Type, Value};
 
 /// Before its frames, a suspended call has their end and the buffer's: `current` and `end`.
 const HEADER: u32 = 8;
 
+/// So many bytes behind a buffer that is smaller than its place have this value.
+const BEHIND: usize = 64;
+const UNTOUCHED: u8 = 0xc5;
+
 /// How a host of a lowered module behaves.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Policy {
     /// How probable it is that an import that may suspend does so.
     pub probability: f64,
@@ -54,12 +58,19 @@ pub struct Event {
     pub memory: u64,
 }
 
+/// What an import does in the end.
+#[derive(Clone, Debug)]
+enum Answer {
+    Values(Vec<Value>),
+    Throws(Thrown),
+}
+
 /// An import that suspended the call in which it was called.
 #[derive(Clone, Debug)]
 struct Pending {
     name: String,
     args: Vec<Value>,
-    results: Vec<Value>,
+    answer: Answer,
     number: u64,
     /// Where the frames are, and for how much there is room.
     buffer: (u32, u32),
@@ -78,6 +89,9 @@ pub struct Host {
     memory: String,
     work: u32,
     limits: Limits,
+    room: u32,
+    throws: u64,
+    pub(crate) tags: Vec<Signature>,
     means: Means,
     decisions: Rng,
     pending: Vec<Option<Pending>>,
@@ -86,6 +100,10 @@ pub struct Host {
     pub log: Vec<Event>,
     /// How often a call was suspended.
     pub suspensions: u64,
+    /// How much of its buffer each suspension took.
+    pub used: Vec<u32>,
+    /// How many exceptions imports threw.
+    pub thrown: u64,
 }
 
 impl Host {
@@ -98,12 +116,17 @@ impl Host {
             memory: case.memory.clone(),
             work: case.work,
             limits: case.limits,
+            room: case.room,
+            throws: case.throws,
+            tags: case.tags.clone(),
+            thrown: 0,
             means,
             decisions: Rng::new(case.seed, "decisions"),
             pending: vec![None; contexts.max(1)],
             active: 0,
             log: Vec::new(),
             suspensions: 0,
+            used: Vec::new(),
         }
     }
 
@@ -144,7 +167,13 @@ impl Host {
                 "after unwinding, current is {current:#x} and the buffer at {start:#x}"
             )));
         }
+        let behind = machine.memory(&memory).get((start + size) as usize..);
+        let behind = behind.map_or(&[][..], |behind| &behind[..behind.len().min(BEHIND)]);
+        if self.room < u32::MAX && behind.iter().any(|byte| *byte != UNTOUCHED) {
+            return Err(Stop::Fault(format!("written behind the end of the buffer at {start:#x}")));
+        }
         pending.used = current - start;
+        self.used.push(pending.used);
         Ok(())
     }
 
@@ -169,20 +198,20 @@ impl Host {
         let number = self.log.len() as u64;
         let memory = self.hash_of_memory(machine);
         let event = Event { context: self.active, name: name.to_owned(), args: args.to_vec(), memory };
-        let results = self.results(&event, number, types);
+        let answer = self.answer(&event, number, types);
         self.log.push(event);
         let may_suspend = self
             .suspending
             .iter()
             .any(|suspending| suspending.split_once('.').is_some_and(|(_, suspending)| suspending == name));
         if !may_suspend {
-            return Ok(results);
+            return self.give(answer);
         }
         if self.decides(1.0) {
             let pending = Pending {
                 name: name.to_owned(),
                 args: args.to_vec(),
-                results,
+                answer,
                 number,
                 buffer: (0, 0),
                 borrowed: Vec::new(),
@@ -191,7 +220,7 @@ impl Host {
             return self.suspend(machine, pending, types);
         }
         self.effect(machine, number);
-        Ok(results)
+        self.give(answer)
     }
 
     /// An import that suspended the call, called once more.
@@ -222,7 +251,17 @@ impl Host {
             return self.suspend(machine, pending, types);
         }
         self.effect(machine, pending.number);
-        Ok(pending.results)
+        self.give(pending.answer)
+    }
+
+    fn give(&mut self, answer: Answer) -> Result<Vec<Value>, Stop> {
+        match answer {
+            Answer::Values(values) => Ok(values),
+            Answer::Throws(thrown) => {
+                self.thrown += 1;
+                Err(Stop::Exception(thrown))
+            }
+        }
     }
 
     /// The values that the import of the active context returns, for an engine that suspends calls by itself. None:
@@ -234,7 +273,8 @@ impl Host {
         }
         let pending = self.pending.get_mut(self.active)?.take()?;
         self.effect(machine, pending.number);
-        Some(pending.results)
+        // Engines that suspend calls have no exceptions here.
+        self.give(pending.answer).ok()
     }
 
     fn policy(&self) -> Option<Policy> {
@@ -266,15 +306,20 @@ impl Host {
                 1 if !policy.stable => (mix(self.suspensions) % 4) as usize,
                 _ => self.active,
             };
-            let (start, mut size) = self.buffers.place(context);
+            let (start, place) = self.buffers.place(context);
+            let mut size = place.min(self.room);
             let memory = machine.memory(&self.memory);
             if let Buffers::Borrowed { .. } = self.buffers {
                 size = size.min((memory.len() as u32).saturating_sub(start));
                 if size < 1024 {
                     // No room: it cannot suspend.
-                    return Ok(pending.results);
+                    return self.give(pending.answer);
                 }
                 pending.borrowed = memory[start as usize..(start + size) as usize].to_vec();
+            }
+            if size < place {
+                let end = (start + size) as usize;
+                memory[end..end + BEHIND].fill(UNTOUCHED);
             }
             pending.buffer = (start, size);
             write(memory, start, start + HEADER);
@@ -344,10 +389,16 @@ impl Host {
         })
     }
 
-    fn results(&self, event: &Event, number: u64, types: &[Type]) -> Vec<Value> {
+    fn answer(&self, event: &Event, number: u64, types: &[Type]) -> Answer {
         let hash = event.args.iter().fold(mix(self.seed ^ number), |hash, arg| mix(hash ^ arg.bits()));
         let mut rng = Rng::new(hash, &event.name);
-        types.iter().map(|ty| Value::random(*ty, &mut rng)).collect()
+        let mut random = |types: &[Type]| types.iter().map(|ty| Value::random(*ty, &mut rng)).collect();
+        let throws = self.throws > 0 && !self.tags.is_empty() && mix(hash).is_multiple_of(self.throws);
+        if throws {
+            let tag = (mix(hash ^ 1) % self.tags.len() as u64) as usize;
+            return Answer::Throws(Thrown { tag: Some(tag), values: random(&self.tags[tag].params) });
+        }
+        Answer::Values(random(types))
     }
 
     /// A suspending import writes into the guest's memory before it returns.

@@ -16,6 +16,7 @@ use clap::Parser;
 use lower_tests::engine::Engine;
 use lower_tests::fuzz::{Extent, Settings, Source, fuzz, keep};
 use lower_tests::generate::{Features, Shape};
+use lower_tests::node::Node;
 use lower_tests::shrink::shrink;
 use lower_tests::via::Via;
 
@@ -40,11 +41,14 @@ struct Args {
     /// wasmi, wasmtime or node.
     #[arg(long, default_value = "wasmi")]
     engine: Engine,
+    /// The Node of --engine node; without it WINDLASS_NODE, or `node` on PATH.
+    #[arg(long)]
+    node: Option<PathBuf>,
     /// own (the library), binaryen (an installed `wasm-opt`), or none: wasmi and the engine are compared.
     #[arg(long, default_value = "own")]
     via: String,
-    /// A program that lowers, instead of the library or `wasm-opt`; the arguments follow `--`, where {in}, {out} and
-    /// {imports} are replaced.
+    /// A program that lowers, instead of the library or `wasm-opt`; the arguments follow `--`, where {in}, {out},
+    /// {imports} and {import} are replaced.
     #[arg(long)]
     program: Option<PathBuf>,
     /// What it is to be best at: speed, balanced or size. For Binaryen a level, `-O1` unless given.
@@ -111,14 +115,49 @@ fn via(args: &Args) -> Result<Option<Via>, String> {
     }))
 }
 
+/// The Node in which every lowered exception runs: the first version that has references to them.
+const EXNREF: u32 = 25;
+
+fn node(args: &Args) -> Result<Option<Node>, String> {
+    if args.engine != Engine::Node {
+        return Ok(None);
+    }
+    let other = args.node.clone().or_else(|| std::env::var_os("WINDLASS_NODE").map(PathBuf::from));
+    Node::new(&other.unwrap_or_else(|| PathBuf::from("node"))).map(Some)
+}
+
 fn run(args: &Args) -> Result<bool, String> {
-    let features = args.options;
+    let mut features = args.options;
+    if args.source == Source::Smith && args.stable {
+        return Err("--source smith has no place for a buffer of its own, as --stable needs: the host borrows a piece of \
+                    the guest's memory and gives it back before the guest goes on"
+            .to_owned());
+    }
+    #[cfg(feature = "wasmtime")]
+    if args.engine == Engine::Wasmtime && features.legacy_exceptions {
+        return Err("wasmtime has no legacy exceptions: --engine node --node PATH runs them".to_owned());
+    }
+    if args.engine == Engine::Wasmi && (features.exceptions || features.legacy_exceptions) {
+        return Err("wasmi has no exceptions: --engine wasmtime, or --engine node, runs them".to_owned());
+    }
+    let node = node(args)?;
+    if let Some(node) = &node {
+        // JavaScript has none.
+        features.v128_host = false;
+        if (features.exceptions || features.legacy_exceptions) && node.version < EXNREF {
+            return Err(format!(
+                "Node {} has no exnref: --node PATH, or WINDLASS_NODE, names one of version {EXNREF} or later",
+                node.version
+            ));
+        }
+    }
     let shape = Shape { functions: args.functions, depth: args.depth, statements: args.statements, features };
     let settings = Settings {
         source: args.source,
         shape,
         vary: args.vary,
         engine: args.engine,
+        node,
         via: via(args)?,
         stable: args.stable,
     };
@@ -134,6 +173,12 @@ fn run(args: &Args) -> Result<bool, String> {
     let total = fuzz(&settings, &extent)?;
     for (reason, (count, seed)) in &total.refused {
         println!("refused, {count} of them, e.g. seed {seed}: {reason}");
+    }
+    for (reason, count) in &total.sum.inconclusive {
+        println!("inconclusive, {count} of them: {reason}");
+    }
+    for (seed, difference) in &total.of_wasmi {
+        println!("seed {seed}, wasmi alone: {difference}");
     }
     for (seed, difference) in total.differences.iter().take(10) {
         println!("seed {seed}: {difference}");
@@ -155,5 +200,8 @@ fn run(args: &Args) -> Result<bool, String> {
         );
     }
     println!("{}", total.line());
+    if total.sum.runs == 0 && total.differences.is_empty() {
+        return Err("nothing was compared".to_owned());
+    }
     Ok(total.differences.is_empty())
 }

@@ -2,13 +2,11 @@
 //! short.
 
 use arbitrary::Unstructured;
-use wasm_encoder::{
-    EntityType, ImportSection, MemorySection, MemoryType, Module, RawSection, TypeSection, ValType,
-};
+use wasm_encoder::{EntityType, ImportSection, Module, TypeSection, ValType};
 use wasm_smith::Config;
-use wasmparser::{Parser, Payload};
 
 use crate::generate::Features;
+use crate::memory::with_memories;
 use crate::rng::Rng;
 
 /// How many function entries and loop heads a module has for its whole life.
@@ -25,30 +23,12 @@ pub fn generate(seed: u64, features: Features) -> Option<Vec<u8>> {
     with_room(&module.to_bytes())
 }
 
-/// The module with a first memory that is never empty: without room nothing can be suspended.
+/// The module with memories that are never empty: without room nothing can be suspended.
 fn with_room(wasm: &[u8]) -> Option<Vec<u8>> {
-    let mut module = Module::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload.ok()?;
-        if let Payload::MemorySection(section) = &payload {
-            let mut memories = MemorySection::new();
-            for memory in section.clone() {
-                let memory = memory.ok()?;
-                let minimum = memory.initial.max(1);
-                memories.memory(MemoryType {
-                    minimum,
-                    maximum: memory.maximum.map(|maximum| maximum.max(minimum)),
-                    memory64: memory.memory64,
-                    shared: memory.shared,
-                    page_size_log2: memory.page_size_log2,
-                });
-            }
-            module.section(&memories);
-        } else if let Some((id, range)) = payload.as_section() {
-            module.section(&RawSection { id, data: &wasm[range] });
-        }
-    }
-    Some(module.finish())
+    with_memories(wasm, |_, memory| {
+        memory.minimum = memory.minimum.max(1);
+        memory.maximum = memory.maximum.map(|maximum| maximum.max(memory.minimum));
+    })
 }
 
 fn config(rng: &mut Rng, features: Features) -> Config {

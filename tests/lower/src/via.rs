@@ -34,7 +34,7 @@ impl Error for NotLowered {}
 #[derive(Clone, Debug)]
 pub enum Via {
     /// A program. In its arguments, `{in}` and `{out}` stand for files, `{imports}` for the imports that suspend,
-    /// `module.name` with commas between.
+    /// `module.name` with commas between. An argument with `{import}` is there once for each of them.
     Binary(PathBuf, Vec<OsString>),
     /// The library, with these options; the imports that suspend are added.
     Library(Box<windlass_lower::Options>),
@@ -66,7 +66,7 @@ impl Via {
     pub fn windlass_lower(path: &Path, engine: &str, optimize: &str, stable: bool) -> Via {
         let mut args: Vec<OsString> =
             ["{in}", "-o", "{out}", "--abi", "asyncify", "--via", engine].map(OsString::from).into();
-        args.extend(["--optimize", optimize, "--suspending-imports", "{imports}"].map(OsString::from));
+        args.extend(["--optimize", optimize, "--suspending-import={import}"].map(OsString::from));
         if stable {
             args.push("--stable-buffer".into());
         }
@@ -94,7 +94,7 @@ impl Via {
     /// If that does not work: the text says why.
     pub fn lower(&self, wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, NotLowered> {
         match self {
-            Via::Binary(path, args) => binary(path, args, wasm, suspending).map_err(NotLowered::Refused),
+            Via::Binary(path, args) => binary(path, args, wasm, suspending),
             Via::Library(options) => {
                 let mut options = options.clone();
                 options.suspending_imports = suspending.to_vec();
@@ -118,8 +118,11 @@ impl Via {
     }
 }
 
-fn binary(path: &Path, args: &[OsString], wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, String> {
-    let say = |what: &str, error: std::io::Error| format!("{what}: {error}");
+/// How the message of an internal error of `windlass-lower` begins, behind the file's name, and that of a panic.
+const BROKEN: &[&str] = &["the lowered module is damaged", "panicked at"];
+
+fn binary(path: &Path, args: &[OsString], wasm: &[u8], suspending: &[String]) -> Result<Vec<u8>, NotLowered> {
+    let say = |what: &str, error: std::io::Error| NotLowered::Refused(format!("{what}: {error}"));
     let directory = tempfile::tempdir().map_err(|error| say("a temporary directory", error))?;
     let (input, output) = (directory.path().join("base.wasm"), directory.path().join("lowered.wasm"));
     fs::write(&input, wasm).map_err(|error| say("writing the module", error))?;
@@ -129,6 +132,9 @@ fn binary(path: &Path, args: &[OsString], wasm: &[u8], suspending: &[String]) ->
         match arg.to_str() {
             Some("{in}") => command.arg(&input),
             Some("{out}") => command.arg(&output),
+            Some(text) if text.contains("{import}") => {
+                command.args(suspending.iter().map(|import| text.replace("{import}", import)))
+            }
             Some(text) => command.arg(text.replace("{imports}", &imports)),
             None => command.arg(arg),
         };
@@ -138,7 +144,10 @@ fn binary(path: &Path, args: &[OsString], wasm: &[u8], suspending: &[String]) ->
     if !result.status.success() {
         let text = String::from_utf8_lossy(&result.stderr);
         let text = text.lines().take(4).collect::<Vec<_>>().join(" / ");
-        return Err(format!("{}: {}: {text}", path.display(), result.status));
+        let text = text.replace(&directory.path().display().to_string(), "");
+        let text = format!("{}: {}: {text}", path.display(), result.status);
+        let broken = BROKEN.iter().any(|broken| text.contains(broken));
+        return Err(if broken { NotLowered::Broken(text) } else { NotLowered::Refused(text) });
     }
     fs::read(&output).map_err(|error| say("reading the lowered module", error))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lower_tests::case::{Buffers, Case};
 use lower_tests::engine::Engine;
-use lower_tests::fuzz::{Extent, Settings, Source, fuzz};
+use lower_tests::fuzz::{Extent, Settings, Source, Total, fuzz};
 use lower_tests::generate::{Features, Shape};
 use lower_tests::via::Via;
 
@@ -16,11 +16,11 @@ fn features(names: &str) -> Features {
 
 fn settings(via: Option<Via>, source: Source, options: &str) -> Settings {
     let shape = Shape { features: features(options), ..Shape::default() };
-    Settings { source, shape, vary: true, engine: Engine::Wasmi, via, stable: false }
+    Settings { source, shape, vary: true, engine: Engine::Wasmi, node: None, via, stable: false }
 }
 
 /// Compares so many cases; none may differ, none may be refused.
-fn all_alike(settings: &Settings, cases: u64) {
+fn all_alike(settings: &Settings, cases: u64) -> Total {
     let extent = Extent {
         seed: 1,
         cases,
@@ -35,6 +35,7 @@ fn all_alike(settings: &Settings, cases: u64) {
     assert_eq!(total.refused.keys().collect::<Vec<_>>(), Vec::<&String>::new());
     assert!(total.cases > cases / 2, "nearly all seeds have a module");
     assert!(settings.via.is_none() || total.sum.suspensions > cases, "calls were suspended");
+    total
 }
 
 /// Everything in `corpus` that the lowering takes, by the features it needs.
@@ -85,6 +86,17 @@ fn wasm_opt() -> Via {
 fn the_same_module_runs_the_same_twice() {
     all_alike(&settings(None, Source::Structured, "wasmi"), 40);
     all_alike(&settings(None, Source::Smith, "wasmi"), 40);
+}
+
+/// What wasmi does not run; and the option does what it says.
+#[cfg(feature = "wasmtime")]
+#[test]
+fn exceptions_are_thrown_and_caught() {
+    let mut settings = settings(None, Source::Structured, "wasmi,exceptions");
+    (settings.engine, settings.vary) = (Engine::Wasmtime, false);
+    let total = all_alike(&settings, 16);
+    let (thrown, uncaught) = (total.sum.thrown, total.sum.uncaught);
+    assert!(uncaught > 0 && thrown > 2 * uncaught, "{thrown} thrown, {uncaught} not caught");
 }
 
 #[test]

@@ -34,6 +34,13 @@ pub enum Progress {
     Suspended(Suspended),
 }
 
+fn engine() -> Engine {
+    let mut config = Config::default();
+    config.consume_fuel(true).wasm_multi_memory(true).wasm_tail_call(true).wasm_simd(true);
+    config.set_max_recursion_depth(20_000).set_max_stack_height(1 << 22);
+    Engine::new(&config)
+}
+
 impl Interpreter {
     /// An instance of the module.
     ///
@@ -41,10 +48,7 @@ impl Interpreter {
     ///
     /// If wasmi does not take the module.
     pub fn new(wasm: &[u8], host: &SharedHost) -> Result<Interpreter, Stop> {
-        let mut config = Config::default();
-        config.consume_fuel(true).wasm_multi_memory(true).wasm_tail_call(true).wasm_simd(true);
-        config.set_max_recursion_depth(20_000).set_max_stack_height(1 << 22);
-        let engine = Engine::new(&config);
+        let engine = engine();
         let module = Module::new(&engine, wasm).map_err(stop)?;
         let mut store = Store::new(&engine, None);
         store.set_fuel(ENGINE_FUEL).map_err(stop)?;
@@ -72,6 +76,11 @@ impl Interpreter {
         let instance = linker.instantiate_and_start(&mut store, &module).map_err(stop)?;
         *store.data_mut() = Some(instance);
         Ok(Interpreter { store })
+    }
+
+    /// Whether there is something to make an instance of.
+    pub fn compiles(wasm: &[u8]) -> bool {
+        Module::new(&engine(), wasm).is_ok()
     }
 
     /// Calls an export; it may be suspended.

@@ -1,19 +1,34 @@
 //! The engine wasmtime.
 
 use wasmtime::{
-    AsContext, AsContextMut, Caller, Config, Engine, Extern, ExternRef, ExternType, Func, Instance, Linker,
-    Module, OptLevel, Rooted, Store, Trap, Val, ValType,
+    AsContext, AsContextMut, Caller, Config, Engine, ExnRef, ExnRefPre, ExnType, Extern, ExternRef,
+    ExternType, Func, Instance, Linker, Module, OptLevel, Rooted, Store, Tag, ThrownException, Trap, Val,
+    ValType,
 };
 
-use crate::engine::{ENGINE_FUEL, Machine, SharedHost, Stop};
+use crate::engine::{ENGINE_FUEL, Machine, SharedHost, Stop, Thrown};
 use crate::value::{Type, Value};
 
-/// What a store holds: the instance, as soon as there is one.
-type Data = Option<Instance>;
+/// What a store holds.
+struct Data {
+    /// The instance, as soon as there is one.
+    instance: Option<Instance>,
+    /// The exported tags.
+    tags: Vec<String>,
+}
 
 /// An instance in wasmtime.
 pub struct Native {
     store: Store<Data>,
+}
+
+fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::None).consume_fuel(true).max_wasm_stack(1 << 20);
+    config.wasm_multi_memory(true).wasm_tail_call(true).wasm_exceptions(true).wasm_function_references(true);
+    // Reserving little makes instances cheap.
+    config.memory_reservation(1 << 22).memory_guard_size(1 << 16);
+    Engine::new(&config)
 }
 
 impl Native {
@@ -23,18 +38,9 @@ impl Native {
     ///
     /// If wasmtime does not take the module.
     pub fn new(wasm: &[u8], host: &SharedHost) -> Result<Native, Stop> {
-        let mut config = Config::new();
-        config.cranelift_opt_level(OptLevel::None).consume_fuel(true).max_wasm_stack(1 << 20);
-        config
-            .wasm_multi_memory(true)
-            .wasm_tail_call(true)
-            .wasm_exceptions(true)
-            .wasm_function_references(true);
-        // Reserving little makes instances cheap.
-        config.memory_reservation(1 << 22).memory_guard_size(1 << 16);
-        let engine = Engine::new(&config).map_err(stop)?;
+        let engine = engine().map_err(stop)?;
         let module = Module::new(&engine, wasm).map_err(stop)?;
-        let mut store: Store<Data> = Store::new(&engine, None);
+        let mut store: Store<Data> = Store::new(&engine, Data { instance: None, tags: host.tags() });
         store.set_fuel(ENGINE_FUEL).map_err(stop)?;
         let mut linker = Linker::new(&engine);
         for import in module.imports() {
@@ -46,7 +52,10 @@ impl Native {
             let types = types.ok_or_else(|| Stop::Fault(format!("{name} returns an unknown type")))?;
             let body = move |mut caller: Caller<'_, Data>, args: &[Val], results: &mut [Val]| {
                 let args: Vec<Value> = args.iter().map(|arg| from(&caller, arg)).collect();
-                let values = host.import(&mut View(&mut caller), &name, &args, &types)?;
+                let values = match host.import(&mut View(&mut caller), &name, &args, &types) {
+                    Err(Stop::Exception(thrown)) => return View(&mut caller).throw(&thrown),
+                    values => values?,
+                };
                 for (result, value) in results.iter_mut().zip(values) {
                     *result = to(&mut caller, value)?;
                 }
@@ -55,8 +64,13 @@ impl Native {
             linker.func_new(import.module(), import.name(), ty, body).map_err(stop)?;
         }
         let instance = linker.instantiate(&mut store, &module).map_err(stop)?;
-        *store.data_mut() = Some(instance);
+        store.data_mut().instance = Some(instance);
         Ok(Native { store })
+    }
+
+    /// Whether there is something to make an instance of.
+    pub fn compiles(wasm: &[u8]) -> bool {
+        engine().is_ok_and(|engine| Module::new(&engine, wasm).is_ok())
     }
 }
 
@@ -90,13 +104,41 @@ struct View<'a, C>(&'a mut C);
 
 impl<C: AsContextMut<Data = Data>> View<'_, C> {
     fn export(&mut self, name: &str) -> Option<Extern> {
-        let instance = (*self.0.as_context().data())?;
+        let instance = self.0.as_context().data().instance?;
         instance.get_export(self.0.as_context_mut(), name)
     }
 
     fn function(&mut self, name: &str) -> Result<Func, Stop> {
         let function = self.export(name).and_then(Extern::into_func);
         function.ok_or_else(|| Stop::Fault(format!("there is no exported function {name}")))
+    }
+
+    fn tag(&mut self, number: usize) -> Option<Tag> {
+        let name = self.0.as_context().data().tags.get(number)?.clone();
+        self.export(&name).and_then(Extern::into_tag)
+    }
+
+    fn throw(&mut self, thrown: &Thrown) -> wasmtime::Result<()> {
+        let tag = thrown.tag.and_then(|number| self.tag(number));
+        let tag = tag.ok_or_else(|| Stop::Fault("there is no such tag".to_owned()))?;
+        let ty = ExnType::from_tag_type(&tag.ty(self.0.as_context()))?;
+        let fields = thrown.values.iter().map(|value| to(&mut *self.0, *value));
+        let fields = fields.collect::<wasmtime::Result<Vec<Val>>>()?;
+        let allocator = ExnRefPre::new(self.0.as_context_mut(), ty);
+        let exception = ExnRef::new(self.0.as_context_mut(), &allocator, &tag, &fields)?;
+        self.0.as_context_mut().throw(exception)
+    }
+
+    /// The exception that arrived here.
+    fn caught(&mut self) -> Option<Thrown> {
+        let exception = self.0.as_context_mut().take_pending_exception()?;
+        let tag = exception.tag(self.0.as_context_mut()).ok()?;
+        let count = self.0.as_context().data().tags.len();
+        let number = (0..count)
+            .find(|number| self.tag(*number).is_some_and(|known| Tag::eq(&known, &tag, self.0.as_context())));
+        let fields: Vec<Val> = exception.fields(self.0.as_context_mut()).ok()?.collect();
+        let values = fields.iter().map(|field| from(&*self.0, field)).collect();
+        Some(Thrown { tag: number, values })
     }
 }
 
@@ -105,7 +147,11 @@ impl<C: AsContextMut<Data = Data>> Machine for View<'_, C> {
         let function = self.function(export)?;
         let args = args.iter().map(|arg| to(&mut *self.0, *arg)).collect::<wasmtime::Result<Vec<Val>>>();
         let mut results = vec![Val::I32(0); function.ty(self.0.as_context()).results().len()];
-        function.call(self.0.as_context_mut(), &args.map_err(stop)?, &mut results).map_err(stop)?;
+        let called = function.call(self.0.as_context_mut(), &args.map_err(stop)?, &mut results);
+        called.map_err(|error| match self.caught() {
+            Some(thrown) if error.is::<ThrownException>() => Stop::Exception(thrown),
+            _ => stop(error),
+        })?;
         Ok(results.iter().map(|result| from(&*self.0, result)).collect())
     }
 
@@ -144,7 +190,6 @@ fn stop(error: wasmtime::Error) -> Stop {
     match error.downcast_ref::<Trap>() {
         Some(trap @ (Trap::StackOverflow | Trap::OutOfFuel)) => Stop::Exhausted(trap.to_string()),
         Some(trap) => Stop::Trap(trap.to_string()),
-        None if error.is::<wasmtime::ThrownException>() => Stop::Trap("an exception".to_owned()),
         None => Stop::Fault(format!("wasmtime: {error:#}")),
     }
 }

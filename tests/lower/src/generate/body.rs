@@ -153,6 +153,9 @@ impl<'a> Body<'a> {
             return self.leaf(ty);
         }
         let depth = depth - 1;
+        if !self.plan.tags.is_empty() && self.rng.percent(4) {
+            return self.caught(&[ty], depth);
+        }
         match self.rng.below(100) {
             0..=17 => self.leaf(ty),
             18..=41 => self.operation(ty, depth),
@@ -186,8 +189,10 @@ impl<'a> Body<'a> {
                 }
             }
             97 => {
-                if !self.caught_value(ty, depth) {
+                if self.plan.tags.is_empty() {
                     self.push(ty, depth);
+                } else {
+                    self.caught(&[ty], depth);
                 }
             }
             _ => {

@@ -3,6 +3,7 @@
 use wasm_encoder::{Function, Ieee32, Ieee64, Instruction, ValType};
 
 use crate::generate::Shape;
+use crate::generate::exception::EXNREF;
 use crate::rng::Rng;
 
 /// Writes the body of a function that every generated module has.
@@ -62,6 +63,10 @@ impl Plan {
             values.extend([ValType::FUNCREF, ValType::EXTERNREF]);
             globals.push(ValType::EXTERNREF);
         }
+        if features.exceptions && rng.percent(50) {
+            // Else only where it is caught.
+            values.push(EXNREF);
+        }
         let mut plan = Plan {
             shape: *shape,
             types: Vec::new(),
@@ -91,8 +96,12 @@ impl Plan {
         }
         plan.plan_table(rng);
         if features.exceptions || features.legacy_exceptions {
-            for params in [&[ValType::I32][..], &[], &[ValType::I64, ValType::F64]] {
-                let ty = plan.ty(params, &[]);
+            let mut tags = vec![vec![ValType::I32], vec![], vec![ValType::I64, ValType::F64]];
+            if features.references {
+                tags.push(vec![ValType::EXTERNREF]);
+            }
+            for params in tags {
+                let ty = plan.ty(&params, &[]);
                 plan.tags.push(ty);
             }
         }
@@ -148,6 +157,7 @@ impl Plan {
             pool.retain(|ty| match *ty {
                 ValType::V128 => features.v128_host,
                 ValType::FUNCREF => false,
+                ty if ty == EXNREF => false,
                 _ => true,
             });
         }
@@ -198,7 +208,18 @@ impl Plan {
     pub(super) fn is_exported(&self, function: u32) -> bool {
         let (params, results) = self.signature_of(function);
         let v128 = self.shape.features.v128_host;
-        params.iter().chain(&results).all(|ty| *ty != ValType::V128 || v128)
+        params.iter().chain(&results).all(|ty| *ty != EXNREF && (*ty != ValType::V128 || v128))
+    }
+
+    /// The imports that may suspend.
+    pub(super) fn suspending(&self) -> Vec<u32> {
+        let imports = (0..).zip(&self.imports);
+        imports.filter(|(_, import)| import.name.starts_with('s')).map(|(index, _)| index).collect()
+    }
+
+    /// The global that counts what is thrown. It is behind all others, and only there if there is a tag.
+    pub(super) fn thrown(&self) -> u32 {
+        self.globals.len() as u32
     }
 
     /// One of the functions above, by its place in [`MIXERS`].

@@ -15,6 +15,9 @@ impl Body<'_> {
             return self.consume(ty);
         }
         let depth = depth - 1;
+        if !self.plan.tags.is_empty() && self.rng.percent(9) {
+            return self.exceptional(depth);
+        }
         match self.rng.below(100) {
             0..=14 => {
                 self.push(ty, depth);
@@ -77,8 +80,6 @@ impl Body<'_> {
                 self.end();
             }
             94..=95 if self.features().references => self.reference_statement(depth),
-            96..=99 if self.features().exceptions => self.try_table(depth),
-            96..=99 if self.features().legacy_exceptions => self.legacy_try(depth),
             _ => self.call_statement(depth),
         }
     }
