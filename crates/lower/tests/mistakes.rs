@@ -887,6 +887,53 @@ fn a_call_through_a_table_that_passes_as_much_as_a_function_may_take() {
 }
 
 #[test]
+fn a_function_that_starts_to_unwind_calls_another_that_suspends() {
+    // It is called again as a whole, so what it calls could not go on. What does not suspend may be called, also when
+    // the unwinding has begun.
+    let wasm = common::assemble(
+        r#"(module
+            (import "asyncify" "start_unwind" (func $start_unwind (param i32)))
+            (import "asyncify" "stop_unwind" (func $stop_unwind))
+            (import "asyncify" "start_rewind" (func $start_rewind (param i32)))
+            (import "asyncify" "stop_rewind" (func $stop_rewind))
+            (import "env" "log" (func $log (param i32) (result i32)))
+            (memory (export "memory") 2)
+            (global $sleeping (mut i32) (i32.const 0))
+            (func $sleep
+                (if (global.get $sleeping)
+                    (then (call $stop_rewind) (global.set $sleeping (i32.const 0)))
+                    (else
+                        (call $start_unwind (i32.const 1024))
+                        (global.set $sleeping (i32.const 1))
+                        (drop (call $log (i32.const 1))))))
+            (func $inner (result i32) (call $sleep) (i32.const 42))
+            (func $both (param i32) (result i32)
+                (if (local.get 0) (then (call $start_unwind (i32.const 1024)) (return (i32.const 0))))
+                (i32.store (i32.const 100) (call $inner))
+                (i32.load (i32.const 100)))
+            (func $calls_it (result i32) (i32.add (call $both (i32.const 0)) (i32.const 1000)))
+            (func $begin (i32.store (i32.const 1024) (i32.const 1032)) (i32.store (i32.const 1028) (i32.const 4096)))
+            (func (export "good") (result i32)
+                (call $begin)
+                (drop (call $inner)) (call $stop_unwind)
+                (call $start_rewind (i32.const 1024)) (i32.add (call $inner) (i32.const 965)))
+            (func (export "wrong") (result i32)
+                (call $begin)
+                (call $calls_it)
+                (call $stop_unwind)))"#,
+    );
+    for Way { name, mut options } in own_ways() {
+        println!("{name}");
+        options.suspending_imports = Vec::new();
+        let mut running = Running::of(&wasm, &options, Policy::Never);
+        assert_eq!(running.call("good", &[]), Ok(vec!["1007".to_owned()]), "{}", running.trapped_in());
+        assert_eq!(running.call("wrong", &[]), Err("UnreachableCodeReached".to_owned()));
+        assert_eq!(running.trapped_in(), "windlass.suspended_through_a_function_that_was_not_lowered");
+        assert_eq!(running.word(100), 0, "it did not go on");
+    }
+}
+
+#[test]
 fn lists_that_name_nothing() {
     let none = || vec!["nothing_like_that".to_owned()];
     assert!(
