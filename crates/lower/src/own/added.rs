@@ -7,7 +7,7 @@ use wasm_encoder::InstructionSink;
 use wasmparser::{FuncType, ValType};
 
 use crate::module::Module;
-use crate::own::code::zero;
+use crate::own::encode::zero;
 
 /// A function that the tool adds.
 pub(crate) struct AddedFunction {

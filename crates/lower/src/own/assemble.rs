@@ -17,7 +17,7 @@ use crate::module;
 use crate::names::Names;
 use crate::own::Indices;
 use crate::own::added::{Added, ResumeTable};
-use crate::own::code::{encoded, zero_value};
+use crate::own::encode::{encoded, zero_value};
 use crate::own::frame::Frames;
 
 type Result<T = ()> = std::result::Result<T, reencode::Error<Error>>;

@@ -48,7 +48,7 @@ use crate::error::Error;
 use crate::module::Module;
 use crate::own::added::Added;
 use crate::own::calls::{Calls, Root};
-use crate::own::code::finish_function;
+use crate::own::encode::finish_function;
 use crate::own::frame::{Frames, Store};
 use crate::own::{Indices, check_params, internal};
 

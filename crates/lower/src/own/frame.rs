@@ -22,7 +22,7 @@ use wasm_encoder::{BlockType, HeapType, InstructionSink, MemArg, ValType as Enco
 use wasmparser::ValType;
 
 use crate::own::added::Added;
-use crate::own::code::{encoded, finish_function};
+use crate::own::encode::{encoded, finish_function};
 use crate::own::guard::Guards;
 use crate::own::thrown::Thrown;
 

@@ -12,7 +12,7 @@ use wasmparser::ValType;
 use crate::error::Error;
 use crate::module::Module;
 use crate::own::added::Added;
-use crate::own::code::finish_function;
+use crate::own::encode::finish_function;
 use crate::own::frame::Store;
 
 /// Traps if a call came back because of a suspension.

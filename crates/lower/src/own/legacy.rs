@@ -59,7 +59,7 @@ use crate::error::{Error, ErrorKind};
 use crate::module::Module;
 use crate::own::body::is_tail_call;
 use crate::own::calls::{Calls, Reach};
-use crate::own::code::encoded;
+use crate::own::encode::encoded;
 use crate::own::internal;
 use crate::own::legacy::plan::{Form, Plan};
 

@@ -22,7 +22,7 @@ use crate::module::Module;
 use crate::own::added::Added;
 use crate::own::body::is_tail_call;
 use crate::own::calls::{Calls, Reach};
-use crate::own::code::finish_function;
+use crate::own::encode::finish_function;
 use crate::own::frame;
 
 /// The exception on its way, and who throws it.

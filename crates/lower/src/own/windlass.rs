@@ -36,7 +36,7 @@ use wasmparser::ValType;
 
 use crate::abi::Intrinsic;
 use crate::own::added::Added;
-use crate::own::code::finish_function;
+use crate::own::encode::finish_function;
 use crate::own::frame::{Frames, Store};
 use crate::own::thrown::Thrown;
 use crate::runtime::Globals;

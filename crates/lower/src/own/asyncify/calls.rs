@@ -6,7 +6,7 @@ use wasmparser::ValType;
 
 use super::{Shell, field, trap};
 use crate::own::added::Added;
-use crate::own::code::{encoded, finish_function, take_result, zero};
+use crate::own::encode::{encoded, finish_function, take_result, zero};
 use crate::own::frame::{self, Frames};
 use crate::own::thrown::{self, Thrown};
 

@@ -3,7 +3,7 @@
 use wasm_encoder::{BlockType, InstructionSink, MemArg, ValType as Encoded};
 
 use super::{BORDER, CURRENT, LIMIT, MARK, SMALL, Shell, field, trap};
-use crate::own::code::finish_function;
+use crate::own::encode::finish_function;
 
 impl Shell {
     pub(super) fn moving_bodies(&self) -> Vec<(u32, Vec<u8>)> {

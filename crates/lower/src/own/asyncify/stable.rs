@@ -11,7 +11,7 @@
 use wasm_encoder::{BlockType, InstructionSink, ValType as Encoded};
 
 use super::{BORDER, CURRENT, FARTHEST, LIMIT, MARK, SEGMENT, Shell, field, trap};
-use crate::own::code::finish_function;
+use crate::own::encode::finish_function;
 
 impl Shell {
     pub(super) fn stable_bodies(&self) -> Vec<(u32, Vec<u8>)> {
