@@ -154,8 +154,8 @@ impl Guest {
                 "not a windlass guest: it imports nothing from module `windlass`; nothing to lower",
             )
             .with_help(
-                "a module that was built without the feature `scheduler` runs as it is; \
-                 else check that this is the right file",
+                "a module that was written for Binaryen's asyncify needs `--abi asyncify`; one that was built \
+                 without the feature `scheduler` runs as it is; else check that this is the right file",
             ));
         }
         version(module)?;

@@ -240,6 +240,7 @@ pub(crate) fn lower_asyncify(wasm: &[u8], options: &Options) -> Result<Lowered, 
             wasm_opt: Some(wasm_opt.version),
             functions: Vec::new(),
             notes,
+            needs: Vec::new(),
         },
         wasm: lowered,
     })

@@ -230,6 +230,8 @@ pub struct Report {
     pub functions: Vec<FunctionReport>,
     /// What the user may want to know, a sentence each.
     pub notes: Vec<String>,
+    /// What the lowered module needs of an engine beyond WebAssembly 2.0 and what the guest needed, a phrase each.
+    pub needs: Vec<String>,
 }
 
 /// What the own engine did with one function.
@@ -275,6 +277,10 @@ pub enum Form {
     Clone,
     /// One body that runs and resumes.
     Single,
+    /// It starts to unwind by itself, by `asyncify.start_unwind`, and is called again as a whole.
+    Starts,
+    /// It drives the unwinding, by `asyncify.stop_unwind` or `start_rewind`: no suspension passes through it.
+    Drives,
 }
 
 impl Form {
@@ -285,6 +291,8 @@ impl Form {
             Form::Guarded => "guarded",
             Form::Clone => "clone",
             Form::Single => "single",
+            Form::Starts => "starts",
+            Form::Drives => "drives",
         }
     }
 }
@@ -321,6 +329,7 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
     let emitted = emit::emit(&module, &guest, options)?;
     let mut dropped_debug_info = emitted.dropped_debug_info;
     let mut functions = Vec::new();
+    let mut translated = false;
     let mut wasm_opt = None;
     let transformed = match (options.via, emitted.seam) {
         (Engine::Binaryen, _) if guest.suspends() => {
@@ -334,6 +343,7 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
             let transformed = own::transform(&emitted.wasm, own::Seam::Windlass(seam), &options)?;
             dropped_debug_info |= transformed.dropped_debug_info;
             functions = emitted.origins.report(transformed.functions);
+            translated = transformed.translated;
             transformed.wasm
         }
         _ => emitted.wasm,
@@ -348,6 +358,7 @@ pub fn lower(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
             wasm_opt,
             functions,
             notes: notes(dropped_debug_info),
+            needs: needs(translated, false),
         },
         wasm: wasm_after,
     })
@@ -369,6 +380,7 @@ fn lower_asyncify(wasm: &[u8], options: &Options) -> Result<Lowered, Error> {
             wasm_opt: None,
             functions: transformed.functions,
             notes: notes(transformed.dropped_debug_info),
+            needs: needs(transformed.translated, transformed.second_memory),
         },
         wasm: wasm_after,
     })
@@ -379,6 +391,23 @@ fn notes(dropped_debug_info: bool) -> Vec<String> {
     let dropped = "debug information was dropped: it would not describe the lowered code. \
                    Build with `debug = false`; the name section is kept";
     dropped_debug_info.then(|| dropped.to_owned()).into_iter().collect()
+}
+
+/// What the module needs of an engine.
+fn needs(translated: bool, second_memory: bool) -> Vec<String> {
+    let needs = [
+        (
+            second_memory,
+            "an engine with several memories, such as V8 12.0 (Node 22), as frames are in a second one; \
+             `--stable-buffer` needs none, if the host leaves the buffer alone until the call is over",
+        ),
+        (
+            translated,
+            "an engine with `exnref`, such as V8 13.7 (Node 25): a call that may suspend stands in a `try`, so \
+             exceptions were translated to `try_table`",
+        ),
+    ];
+    needs.into_iter().filter(|(holds, _)| *holds).map(|(_, need)| need.to_owned()).collect()
 }
 
 /// Tells of each function that a module defines whether it may suspend and why, by the own engine's analysis.

@@ -110,14 +110,20 @@ pub(crate) fn proposals_in_use(wasm: &[u8]) -> Vec<&'static str> {
 /// Whether the bytes begin like a module.
 fn check_header(wasm: &[u8]) -> Result<(), Error> {
     if !wasm.starts_with(b"\0asm") {
+        let is_text = wasm.trim_ascii_start().starts_with(b"(");
         return Err(Error::new(
             ErrorKind::Invalid,
             "not a WebAssembly module: it does not begin with `\\0asm`",
         )
-        .with_help(
-            "give the `.wasm` file that the linker wrote, e.g. \
-             target/wasm32-unknown-unknown/release/NAME.wasm",
-        ));
+        .with_help(match is_text {
+            true => {
+                "it looks like the text format: assemble it first, e.g. by `wasm-tools parse` or `wat2wasm`"
+            }
+            false => {
+                "give the `.wasm` file that the linker wrote, e.g. \
+                 target/wasm32-unknown-unknown/release/NAME.wasm"
+            }
+        }));
     }
     if Parser::is_component(wasm) {
         return Err(Error::new(ErrorKind::Unsupported, "this is a component, not a core module")
@@ -364,6 +370,14 @@ impl<'a> Module<'a> {
         }
     }
 
+    /// What a function is called where an import should be told by what it is imported as.
+    pub(crate) fn qualified_name(&self, function: u32) -> String {
+        match self.function_imports.get(function as usize) {
+            Some(import) => format!("{}.{}", import.module, import.name),
+            None => self.function_name(function),
+        }
+    }
+
     /// The functions that the patterns of an option name; each has to name one at least.
     pub(crate) fn matching(&self, option: &str, patterns: &[String]) -> Result<Vec<u32>, Error> {
         let count = (self.function_imports.len() + self.functions.len()) as u32;
@@ -376,6 +390,11 @@ impl<'a> Module<'a> {
                 None => {
                     let named = |function: &u32| matches_pattern(pattern, &self.function_name(*function));
                     found.extend((0..count).filter(named));
+                    let exports = self.exports.iter().filter(|export| {
+                        matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact)
+                            && matches_pattern(pattern, export.name)
+                    });
+                    found.extend(exports.map(|export| export.index));
                 }
             }
             if found.len() == before {
@@ -399,8 +418,10 @@ impl<'a> Module<'a> {
 
 /// A pattern that nothing matches.
 pub(crate) fn names_no_function(option: &str, pattern: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("{option} `{pattern}` names no function"))
-        .with_help("names are those of the name section; `*` stands for any text, `#7` for function 7")
+    Error::new(ErrorKind::Unsupported, format!("{option} `{pattern}` names no function")).with_help(
+        "names are those of the name section, which the linker writes with `-g`, and of exports; \
+             `*` stands for any text, `#7` for function 7",
+    )
 }
 
 /// Whether a name is what a pattern says, where `*` stands for any text.

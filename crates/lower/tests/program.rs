@@ -49,6 +49,14 @@ fn directory_with_asyncify_module() -> tempfile::TempDir {
     directory
 }
 
+/// What a run that succeeds says besides its result.
+#[track_caller]
+fn notes(directory: &Path, arguments: &[&str]) -> String {
+    let output = lower(directory, arguments);
+    assert!(output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[track_caller]
 fn succeeds(directory: &Path, arguments: &[&str]) -> String {
     let output = lower(directory, arguments);
@@ -407,7 +415,8 @@ fn an_index_is_that_of_the_module_that_is_read() {
         assert_eq!(
             fails(directory, &line),
             format!(
-                "error: in.wasm: --deny `{index}` names no function\nhelp: names are those of the name section; \
+                "error: in.wasm: --deny `{index}` names no function\nhelp: names are those of the name section, \
+                 which the linker writes with `-g`, and of exports; \
                  `*` stands for any text, `#7` for function 7\n"
             )
         );
@@ -459,7 +468,11 @@ fn lowers_a_module_for_the_other_abi_by_either_engine() {
     let directory = directory_with_asyncify_module();
     for via in ["own", "binaryen"] {
         let options = ["--abi", "asyncify", "--suspending-import", "env.sleep", "--via", via];
-        succeeds(directory.path(), &[&["in.wasm", "-o", "out.wasm"][..], &options].concat());
+        let notes = notes(directory.path(), &[&["in.wasm", "-o", "out.wasm"][..], &options].concat());
+        let needs = "note: the module needs an engine with several memories, such as V8 12.0 (Node 22), as frames are \
+                     in a second one; `--stable-buffer` needs none, if the host leaves the buffer alone until the \
+                     call is over\n";
+        assert_eq!(notes, if via == "own" { needs } else { "" });
         let wasm = fs::read(directory.path().join("out.wasm")).unwrap();
         let text = String::from_utf8_lossy(&wasm);
         for export in ["start_unwind", "stop_unwind", "start_rewind", "stop_rewind", "get_state"] {
@@ -472,12 +485,72 @@ fn lowers_a_module_for_the_other_abi_by_either_engine() {
 }
 
 #[test]
+fn what_was_probably_meant_is_said() {
+    let directory = directory_with_asyncify_module();
+    let directory = directory.path();
+    let line = ["in.wasm", "-o", "out.wasm", "--abi", "asyncify", "--stable-buffer"];
+    assert_eq!(
+        notes(directory, &[&line[..], &["--suspending-import", "env.slep"]].concat()),
+        "note: the module imports nothing that `--suspending-import env.slep` names; did you mean `env.sleep`?\n"
+    );
+    let text = fails(directory, &["in.wasm", "-o", "out.wasm"]);
+    assert!(text.contains("written for Binaryen's asyncify needs `--abi asyncify`"), "{text}");
+    fs::write(directory.join("text.wasm"), "\n(module)").unwrap();
+    let text = fails(directory, &["text.wasm", "-o", "out.wasm"]);
+    assert!(text.ends_with("assemble it first, e.g. by `wasm-tools parse` or `wat2wasm`\n"), "{text}");
+    let text = fails(directory, &["in.wasm", "-o", "none/out.wasm", "--abi", "asyncify"]);
+    assert_eq!(text, "error: cannot write `none/out.wasm`: its directory does not exist\n");
+}
+
+#[test]
+fn functions_that_unwind_by_themselves_are_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let module = common::assemble(
+        r#"(module
+            (import "asyncify" "start_unwind" (func $start (param i32)))
+            (import "asyncify" "stop_unwind" (func $stop))
+            (import "env" "sleep" (func $nap))
+            (memory 1)
+            (func $begins (call $start (i32.const 8)))
+            (func $task (call $begins) (call $nap))
+            (func (export "loop") (call $task) (call $stop))
+            (func $guarded (call $task)))"#,
+    );
+    fs::write(directory.join("in.wasm"), module).unwrap();
+    let explain = |function: &str, options: &[&str]| {
+        succeeds(directory, &[&["explain", "in.wasm", function, "--abi", "asyncify"][..], options].concat())
+    };
+    assert_eq!(
+        explain("begins", &[]),
+        "`begins` starts to unwind by itself, by `asyncify.start_unwind`, and is called again as a whole\n"
+    );
+    assert_eq!(
+        explain("loop", &[]),
+        "`loop` drives the unwinding, by `asyncify.stop_unwind` or `start_rewind`: nothing suspends through it\n"
+    );
+    assert_eq!(explain("task", &[]), "`task` may suspend:\n  calls env.sleep, which suspends\n");
+    assert_eq!(
+        explain("guarded", &["--deny", "guarded"]),
+        "`guarded` never suspends, as the options say; it traps if what it calls does\n"
+    );
+    let text = fails(directory, &["in.wasm", "-o", "out.wasm", "--abi", "asyncify", "--allow", "loop"]);
+    assert_eq!(
+        text,
+        "error: in.wasm: --allow `loop` names a function that drives the unwinding\n\
+         help: it calls `asyncify.stop_unwind` or `start_rewind`, so nothing suspends through it: leave it out\n"
+    );
+}
+
+#[test]
 fn binaryens_lists_are_those_of_the_options() {
     let directory = directory_with_asyncify_module();
     let lower = |options: &[&str]| {
         let line =
             ["in.wasm", "-o", "out.wasm", "--abi", "asyncify", "--via", "binaryen", "--optimize", "size"];
-        succeeds(directory.path(), &[&line[..], options].concat());
+        let notes = notes(directory.path(), &[&line[..], options].concat());
+        let missing = "note: the module imports nothing that `--suspending-import env.none` names\n";
+        assert_eq!(notes, if options.contains(&"env.none") { missing } else { "" });
         size(directory.path(), "out.wasm")
     };
     let every = lower(&[]);

@@ -71,6 +71,10 @@ pub(crate) struct Transformed {
     pub(crate) wasm: Vec<u8>,
     pub(crate) functions: Vec<FunctionReport>,
     pub(crate) dropped_debug_info: bool,
+    /// Whether legacy exception handling was translated.
+    pub(crate) translated: bool,
+    /// Whether it has a memory that the module did not have, besides one that it had.
+    pub(crate) second_memory: bool,
 }
 
 /// Who unwinds and resumes.
@@ -131,17 +135,19 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         }
     };
     let allowed = if options.only.is_empty() { &options.allow } else { &options.only };
+    let allowed = allowed_functions(&module, allowed, &barriers, is_asyncify)?;
     let rules = Rules {
         roots,
         barriers,
-        allowed: module.matching("--allow", allowed)?,
+        allowed,
         denied,
         ignore_indirect: options.ignore_indirect,
         strangers: is_asyncify && module.tables_are_shared(),
     };
     let calls = Calls::analyse(&module, &rules)?;
     if legacy::is_needed(&module, &calls)? {
-        return transform(&legacy::translate(&module)?, seam, options);
+        let transformed = transform(&legacy::translate(&module)?, seam, options)?;
+        return Ok(Transformed { translated: true, ..transformed });
     }
     if is_asyncify {
         asyncify::check::check_start(&module, &calls)?;
@@ -156,7 +162,7 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
     let mut frames = Frames::new(store, thrown, first_own_table);
 
     // Chains share them: of a hundred thousand functions each may have a hundred.
-    let names: Vec<Arc<str>> = (0..count).map(|function| module.function_name(function).into()).collect();
+    let names: Vec<Arc<str>> = (0..count).map(|function| module.qualified_name(function).into()).collect();
     let roots: HashSet<u32> = rules.roots.iter().map(|root| root.function).collect();
     let mut lowered = Vec::with_capacity(bodies.len());
     let mut reports = Vec::with_capacity(bodies.len());
@@ -193,8 +199,12 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
                 Shell::Windlass(_) => None,
             };
             match bottom {
-                Some(code) => Made { form: Form::Untouched, code, more: 0, sites: 0 },
-                None => untouched(body, &around, is_root && is_asyncify, &mut frames, &mut added)?,
+                Some(code) => Made { form: Form::Drives, code, more: 0, sites: 0 },
+                None if is_root && is_asyncify => {
+                    let made = untouched(body, &around, true, &mut frames, &mut added)?;
+                    Made { form: Form::Starts, ..made }
+                }
+                None => untouched(body, &around, false, &mut frames, &mut added)?,
             }
         };
         allocations = validator.into_allocations();
@@ -241,7 +251,32 @@ pub(crate) fn transform(wasm: &[u8], seam: Seam, options: &Options) -> Result<Tr
         wasm: assembled.wasm,
         functions: reports,
         dropped_debug_info: assembled.dropped_debug_info,
+        translated: false,
+        second_memory: module.memories.len() == 1 && !added.memories.is_empty(),
     })
+}
+
+/// The functions that `--allow` names, but for those through which nothing can suspend, whatever the user says.
+fn allowed_functions(
+    module: &Module<'_>,
+    patterns: &[String],
+    barriers: &[u32],
+    is_asyncify: bool,
+) -> Result<Vec<u32>, Error> {
+    let mut allowed = module.matching("--allow", patterns)?;
+    let is_plain = |pattern: &&String| is_asyncify && !pattern.contains('*');
+    for pattern in patterns.iter().filter(is_plain) {
+        let named = module.matching("--allow", std::slice::from_ref(pattern))?;
+        if named.iter().any(|function| barriers.contains(function)) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("--allow `{pattern}` names a function that drives the unwinding"),
+            )
+            .with_help("it calls `asyncify.stop_unwind` or `start_rewind`, so nothing suspends through it: leave it out"));
+        }
+    }
+    allowed.retain(|function| !barriers.contains(function));
+    Ok(allowed)
 }
 
 /// What knows the types of operands in the functions' bodies.

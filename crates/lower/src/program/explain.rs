@@ -80,22 +80,21 @@ fn choose<'a>(
             .with_help("`*` alone lists every function"),
         _ => Failure::new(format!("{input} defines no function `{wanted}`")).with_help(format!(
             "did you mean {}? `#12` means a function by its index, and `*` stands for any text",
-            nearest(functions, wanted).join(" or ")
+            nearest(functions.iter().map(|function| function.name.as_str()), wanted).join(" or ")
         )),
     })
 }
 
 /// The names most like one that does not exist: those that contain it, else those that the fewest edits make of it.
-fn nearest(functions: &[FunctionReport], wanted: &str) -> Vec<String> {
+pub(crate) fn nearest<'n>(names: impl Iterator<Item = &'n str>, wanted: &str) -> Vec<String> {
     let lower = wanted.to_lowercase();
-    let mut ranked: Vec<(bool, usize, &str)> = functions
-        .iter()
-        .map(|function| {
-            let name = function.name.to_lowercase();
+    let mut ranked: Vec<(bool, usize, &str)> = names
+        .map(|original| {
+            let name = original.to_lowercase();
             // A mangled name is long, but one of the words in it may be near.
             let words = name.split(|character: char| !character.is_alphabetic());
             let edits = words.chain([name.as_str()]).map(|word| edits(&lower, word)).min().unwrap_or(0);
-            (!name.contains(&lower), edits, function.name.as_str())
+            (!name.contains(&lower), edits, original)
         })
         .collect();
     ranked.sort_unstable();
@@ -112,7 +111,7 @@ fn nearest(functions: &[FunctionReport], wanted: &str) -> Vec<String> {
 }
 
 /// How many characters to insert, remove or replace to get from one text to the other (Levenshtein's distance).
-fn edits(from: &str, to: &str) -> usize {
+pub(crate) fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (above, character) in from.chars().enumerate() {
@@ -131,7 +130,19 @@ fn edits(from: &str, to: &str) -> usize {
 pub(crate) fn explanation(function: &FunctionReport, known: &Functions) -> String {
     let name = &function.name;
     let Some((last, before)) = function.why.split_last() else {
-        return format!("`{name}` never suspends\n");
+        return match function.form {
+            Form::Starts => format!(
+                "`{name}` starts to unwind by itself, by `asyncify.start_unwind`, and is called again as a whole\n"
+            ),
+            Form::Drives => format!(
+                "`{name}` drives the unwinding, by `asyncify.stop_unwind` or `start_rewind`: nothing suspends \
+                 through it\n"
+            ),
+            Form::Guarded => {
+                format!("`{name}` never suspends, as the options say; it traps if what it calls does\n")
+            }
+            _ => format!("`{name}` never suspends\n"),
+        };
     };
     let mut text = match function.form {
         Form::Guarded => format!("`{name}` traps if it is suspended, which it may be:\n"),

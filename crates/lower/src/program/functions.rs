@@ -23,6 +23,8 @@ impl Functions {
     pub(crate) fn read(wasm: &[u8]) -> Functions {
         let mut functions = Vec::new();
         let mut types: Vec<String> = Vec::new();
+        // Imports are called what they are imported as.
+        let mut imports = 0;
         let (mut exports, mut names) = (HashMap::new(), BTreeMap::new());
         for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
             match payload {
@@ -39,6 +41,7 @@ impl Functions {
                     }
                 }
                 Payload::FunctionSection(section) => {
+                    imports = functions.len();
                     for ty in section.into_iter().map_while(Result::ok) {
                         let name = format!("#{}", functions.len());
                         functions.push(Function { name, ty: types.get(ty as usize).cloned() });
@@ -64,7 +67,7 @@ impl Functions {
                 _ => {}
             }
         }
-        for (index, function) in (0..).zip(&mut functions) {
+        for (index, function) in (0..).zip(&mut functions).skip(imports) {
             if let Some(name) = names.get(&index).or_else(|| exports.get(&index)) {
                 function.name = (*name).to_owned();
             }

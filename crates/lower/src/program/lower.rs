@@ -146,7 +146,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     drop(progress);
 
-    for note in &lowered.report.notes {
+    let needs = lowered.report.needs.iter().map(|need| format!("the module needs {need}"));
+    let notes = lowered.report.notes.iter().cloned().chain(needs);
+    for note in notes.chain(arguments.selection.unmatched(&wasm)) {
         eprintln!("note: {note}");
     }
     output::print(format!("{}: {}\n", arguments.output.display(), lowered.report).as_bytes())?;

@@ -116,6 +116,7 @@ fn plain(error: io::Error) -> io::Error {
     match inner.and_then(|source| source.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error) {
         Some(code) => io::Error::from_raw_os_error(code),
         None if error.raw_os_error().is_some() => error,
+        None if kind == io::ErrorKind::NotFound => io::Error::new(kind, "its directory does not exist"),
         None => io::Error::from(kind),
     }
 }

@@ -16,6 +16,7 @@ struct Document<'a> {
     bytes_before: usize,
     bytes_after: usize,
     notes: &'a [String],
+    needs: &'a [String],
     functions: Vec<Function<'a>>,
 }
 
@@ -56,6 +57,7 @@ pub(crate) fn json(report: &Report, optimize: Optimize) -> Result<String, serde_
         bytes_before: report.bytes_before,
         bytes_after: report.bytes_after,
         notes: &report.notes,
+        needs: &report.needs,
         functions: functions.collect(),
     };
     let mut text = serde_json::to_string_pretty(&document)?;

@@ -1,9 +1,14 @@
 //! The options that say what may suspend, which lowering and `explain` have in common.
 
 use clap::Args;
-use windlass_lower::{Abi, Options};
+use wasmparser::{Parser, Payload, TypeRef};
+use windlass_lower::{Abi, Options, matches_pattern};
 
+use crate::program::explain::{edits, nearest};
 use crate::program::failure::Failure;
+
+/// A name so many edits away from another may be meant by it.
+const NEAR: usize = 2;
 
 /// What may suspend.
 #[derive(Args)]
@@ -54,6 +59,23 @@ impl Selection {
         Ok(())
     }
 
+    /// What is said of each listed import that the module does not have.
+    pub(crate) fn unmatched(&self, wasm: &[u8]) -> Vec<String> {
+        let imports = imports(wasm);
+        let is_there = |pattern: &&String| imports.iter().any(|import| matches_pattern(pattern, import));
+        let missing = self.suspending_import.iter().filter(|pattern| !is_there(pattern));
+        missing
+            .map(|pattern| {
+                let note = format!("the module imports nothing that `--suspending-import {pattern}` names");
+                let near = imports.iter().map(String::as_str).filter(|import| edits(import, pattern) <= NEAR);
+                match nearest(near, pattern).join(" or ") {
+                    names if names.is_empty() => note,
+                    names => format!("{note}; did you mean {names}?"),
+                }
+            })
+            .collect()
+    }
+
     /// Takes the options over.
     pub(crate) fn apply(&self, options: &mut Options) {
         options.abi = self.abi;
@@ -62,4 +84,18 @@ impl Selection {
         options.deny.clone_from(&self.deny);
         options.ignore_indirect = self.ignore_indirect;
     }
+}
+
+/// The functions that a valid module imports, as `MODULE.NAME`.
+fn imports(wasm: &[u8]) -> Vec<String> {
+    let mut imports = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
+        let Payload::ImportSection(section) = payload else { continue };
+        for import in section.into_imports().map_while(Result::ok) {
+            if let TypeRef::Func(_) | TypeRef::FuncExact(_) = import.ty {
+                imports.push(format!("{}.{}", import.module, import.name));
+            }
+        }
+    }
+    imports
 }

@@ -227,9 +227,9 @@ impl Line {
         self.input.clone().unwrap_or_else(|| PathBuf::from("-"))
     }
 
-    /// Whether function names are written.
+    /// Whether function names are written: as in Binaryen, `-g` does so also where debug information is stripped.
     pub(crate) fn keeps_names(&self) -> bool {
-        self.debuginfo && !self.strip.debug
+        self.debuginfo
     }
 
     /// The custom sections that are not written.
