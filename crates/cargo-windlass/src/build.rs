@@ -78,6 +78,14 @@ impl Module {
             Outcome::AsBuilt { .. } => &[],
         }
     }
+
+    /// What the module needs of an engine, a phrase each.
+    pub fn needs(&self) -> &[String] {
+        match &self.outcome {
+            Outcome::Lowered { report, .. } => &report.needs,
+            Outcome::AsBuilt { .. } => &[],
+        }
+    }
 }
 
 impl fmt::Display for Module {

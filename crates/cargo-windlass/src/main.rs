@@ -151,6 +151,9 @@ fn build(arguments: &BuildArguments) -> Result<()> {
         for note in module.notes() {
             eprintln!("note: {note}");
         }
+        for need in module.needs() {
+            eprintln!("note: the module needs {need}");
+        }
         println!("{module}");
     }
     Ok(())
