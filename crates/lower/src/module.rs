@@ -1,6 +1,9 @@
 //! The guest as the tool sees it: validated, with the index spaces that the other stages ask about.
 
-use std::collections::{BTreeMap, HashMap};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasmparser::{
     ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, GlobalType, KnownCustom, MemoryType,
@@ -388,13 +391,16 @@ impl<'a> Module<'a> {
                 Some(Ok(index)) if index < count => found.push(index),
                 Some(_) => {}
                 None => {
-                    let named = |function: &u32| matches_pattern(pattern, &self.function_name(*function));
-                    found.extend((0..count).filter(named));
                     let exports = self.exports.iter().filter(|export| {
                         matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact)
                             && matches_pattern(pattern, export.name)
                     });
-                    found.extend(exports.map(|export| export.index));
+                    let exported: BTreeSet<u32> = exports.map(|export| export.index).collect();
+                    let named = |function: &u32| {
+                        exported.contains(function)
+                            || matches_pattern(pattern, &self.function_name(*function))
+                    };
+                    found.extend((0..count).filter(named));
                 }
             }
             if found.len() == before {

@@ -1,5 +1,8 @@
 //! The name section, at the indices that functions and globals have after the lowering.
 
+#[cfg(test)]
+mod tests;
+
 use wasm_encoder::reencode::{self, utils};
 use wasm_encoder::{IndirectNameMap, NameMap, NameSection};
 

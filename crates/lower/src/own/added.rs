@@ -1,6 +1,9 @@
 //! What the transformation adds to a module: types, functions and globals, each behind those that were there, so that
 //! no index of the guest's own changes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use wasm_encoder::InstructionSink;

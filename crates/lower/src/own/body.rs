@@ -15,6 +15,9 @@
 //! *One Temp a Slot*: an operand's slot is its height above the bottom of the stack. As long as an operand lies in a
 //! slot nothing else can, so one local for each (slot, type) holds every saved operand.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
@@ -196,6 +199,7 @@ pub(crate) fn read<'a>(
     operators.finish()?;
     let mut body = reader.body;
     drop_tail_sites(&mut body);
+    body.site_in_loop = body.sites.iter().any(|site| site.in_loop);
     body.beneath.sort_unstable_by_key(|(slot, ty)| (*slot, crate::own::frame::rank(*ty)));
     body.beneath.dedup();
     Ok(body)
@@ -305,9 +309,6 @@ impl<'a> Reader<'a> {
                     let block = &mut self.body.blocks[block as usize];
                     block.end = op;
                     block.sites.end = sites;
-                    if open.is_loop && !block.sites.is_empty() {
-                        self.body.site_in_loop = true;
-                    }
                 }
             }
             _ => {}

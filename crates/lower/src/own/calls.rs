@@ -16,6 +16,9 @@
 //! *Caught Mistakes*: whoever says by an option that a function or a call through a table never suspends may be wrong.
 //! There the lowered code tests, after the call, and traps. It never goes on as if the call had returned.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use wasmparser::{FuncType, Operator};

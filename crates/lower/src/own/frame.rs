@@ -16,6 +16,9 @@
 //!
 //! *Written Once*: `room` is compared before anything is stored. A frame that does not fit is never begun.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use wasm_encoder::{BlockType, HeapType, InstructionSink, MemArg, ValType as Encoded};
@@ -329,7 +332,7 @@ impl Frames {
     }
 }
 
-/// Such as `i32x3.f64`.
+/// Such as `i32x3.f64x1`.
 fn signature(types: &[ValType]) -> String {
     let mut parts: Vec<(ValType, usize)> = Vec::new();
     for ty in types {

@@ -20,6 +20,9 @@
 //! function gets that is written to harm: its frames are larger and no less right. A set is kept only where something
 //! asks for it: for labels that a branch goes to, and for blocks with arms.
 
+#[cfg(test)]
+mod tests;
+
 use wasmparser::{FrameKind, Operator};
 
 use crate::own::body::{Block, Body, NONE, catch_label};

@@ -38,8 +38,12 @@ mod code;
 mod encode;
 mod frame;
 mod guard;
+#[cfg(test)]
+mod guests;
 mod legacy;
 mod liveness;
+#[cfg(test)]
+mod tests;
 mod thrown;
 pub(crate) mod windlass;
 

@@ -26,6 +26,9 @@
 //! *Loops*: the table is at the head, inside the loop, and 0 falls through, so a loop is never entered but at its
 //! head.
 
+#[cfg(test)]
+mod tests;
+
 use wasm_encoder::BlockType;
 use wasmparser::{FrameKind, Operator, ValType};
 
