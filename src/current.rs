@@ -2,11 +2,14 @@
 
 use crate::dispatcher;
 use crate::error::Cancelled;
-use crate::inbox::{Remote, Unparker};
+use crate::inbox::Remote;
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{TaskId, Waiting, Wake};
+use crate::time::Moment;
+#[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
+use crate::unparker::Unparker;
 use alloc::borrow::Cow;
 use core::fmt;
 use core::marker::PhantomData;
@@ -42,6 +45,7 @@ pub fn yield_now() {
 ///     assert!(start.elapsed() >= windlass::Duration::from_millis(2));
 /// });
 /// ```
+#[cfg(feature = "timers")]
 #[track_caller]
 pub fn sleep(duration: Duration) -> Result<(), Cancelled> {
     if duration.is_zero() {
@@ -60,6 +64,7 @@ pub fn sleep(duration: Duration) -> Result<(), Cancelled> {
 ///
 /// # Panics
 /// Outside a task.
+#[cfg(feature = "timers")]
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Result<(), Cancelled> {
     let how = Block { deadline: Some(deadline), ..Block::on(Waiting::Sleep) };
@@ -103,13 +108,14 @@ pub fn park() -> Result<(), Cancelled> {
 ///
 /// # Panics
 /// Outside a task.
+#[cfg(feature = "timers")]
 #[track_caller]
 pub fn park_timeout(timeout: Duration) -> Result<bool, Cancelled> {
     park_until(Some(Instant::now() + timeout))
 }
 
 #[track_caller]
-fn park_until(deadline: Option<Instant>) -> Result<bool, Cancelled> {
+fn park_until(deadline: Option<Moment>) -> Result<bool, Cancelled> {
     if take_token() {
         return Ok(true);
     }
@@ -218,7 +224,7 @@ impl Task {
         runtime::with(|scheduler| {
             let slot = scheduler.tasks.find(self.id)?;
             let remote = scheduler.tasks[slot].remote.get_or_insert_with(|| Remote::new(self.id, inbox));
-            Some(remote.unparker())
+            Some(Unparker::new(remote))
         })
     }
 }

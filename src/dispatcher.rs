@@ -12,11 +12,9 @@
 #![allow(unsafe_code, reason = "switches stacks")]
 
 use crate::runtime;
-use crate::scheduler::{Block, Decision, Report};
+use crate::scheduler::{Block, Decision};
 use crate::task::{Slot, State, Waiting, Wake};
-use crate::time::Instant;
-use alloc::format;
-use alloc::string::String;
+use crate::time::{Moment, instant};
 use windlass_arch::{self as arch, Context};
 
 /// Gives the other ready tasks a turn.
@@ -60,6 +58,20 @@ pub(crate) fn exit() -> Context {
     next
 }
 
+/// Whether nobody holds the running task's handle any more.
+pub(crate) fn is_detached() -> bool {
+    runtime::with(|scheduler| scheduler.running().is_some_and(|me| scheduler.tasks[me].detached))
+}
+
+/// The task's handle is dropped. Returns whether the task has exited before: then the caller reaps it.
+pub(crate) fn detach(slot: Slot) -> bool {
+    runtime::with(|scheduler| {
+        let block = &mut scheduler.tasks[slot];
+        block.detached = true;
+        block.state == State::Exited
+    })
+}
+
 /// Ends the module: never returns to the task.
 pub(crate) fn end(code: i32) -> ! {
     loop {
@@ -97,13 +109,28 @@ fn outside(what: &'static str) -> ! {
 }
 
 /// How far to drive the run queue.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Goal {
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Moment>,
     /// Most switches.
+    #[cfg(feature = "asynchronous")]
     pub(crate) budget: Option<u64>,
     /// Return when nothing is ready, rather than to wait.
+    #[cfg(feature = "asynchronous")]
     pub(crate) poll: bool,
+}
+
+impl Goal {
+    /// The end of the innermost host loop's task, or the deadline.
+    pub(crate) const fn until(deadline: Option<Moment>) -> Goal {
+        Goal {
+            deadline,
+            #[cfg(feature = "asynchronous")]
+            budget: None,
+            #[cfg(feature = "asynchronous")]
+            poll: false,
+        }
+    }
 }
 
 /// Why the host loop stopped.
@@ -115,20 +142,36 @@ pub(crate) enum Stop {
     Ended(i32),
     Deadlock,
     WouldWait,
+    #[cfg(feature = "timers")]
     TimedOut,
     /// Poll: nothing is ready.
+    #[cfg(feature = "asynchronous")]
     Idle,
     /// Poll: the budget is spent and something is ready.
+    #[cfg(feature = "asynchronous")]
     Budget,
 }
 
 /// Resumes the run queue until the innermost host loop's task has finished, on the host's stack.
 pub(crate) fn drive(goal: Goal) -> Stop {
-    on_host(move || drive_here(goal))
+    struct Request {
+        goal: Goal,
+        stop: Stop,
+    }
+    unsafe extern "C" fn call(request: *mut ()) {
+        // SAFETY: it is the `Request` below, which outlives this call.
+        let request = unsafe { &mut *request.cast::<Request>() };
+        request.stop = drive_here(&request.goal);
+    }
+    let mut request = Request { goal, stop: Stop::Done };
+    // SAFETY: `call` gets the request that it expects.
+    unsafe { arch::on_host(call, (&raw mut request).cast()) };
+    request.stop
 }
 
-fn drive_here(goal: Goal) -> Stop {
+fn drive_here(goal: &Goal) -> Stop {
     let runtime = runtime::current();
+    #[cfg(feature = "asynchronous")]
     let start = runtime::with(|scheduler| scheduler.switches());
     loop {
         runtime.inbox.drain(|id| runtime::with(|scheduler| scheduler.unpark(id)));
@@ -145,9 +188,11 @@ fn drive_here(goal: Goal) -> Stop {
             if let Some(code) = scheduler.ended {
                 return Err(Stop::Ended(code));
             }
-            if goal.deadline.is_some_and(|deadline| now.is_some_and(|now| deadline <= now)) {
+            #[cfg(feature = "timers")]
+            if goal.deadline.is_some_and(|deadline| now.is_some_and(|now| instant(deadline) <= now)) {
                 return Err(Stop::TimedOut);
             }
+            #[cfg(feature = "asynchronous")]
             if goal.budget.is_some_and(|budget| scheduler.switches() - start >= budget)
                 && !scheduler.is_idle()
             {
@@ -162,13 +207,14 @@ fn drive_here(goal: Goal) -> Stop {
                 unsafe { arch::run(context) };
                 runtime::with(|scheduler| scheduler.left());
             }
+            #[cfg(feature = "asynchronous")]
             Ok(None) if goal.poll => return Stop::Idle,
             Ok(None) => {
                 let timer = runtime::with(|scheduler| scheduler.timers.earliest());
                 if timer.is_none() && !may_be_woken_remotely() {
                     return Stop::Deadlock;
                 }
-                let until = [timer, goal.deadline].into_iter().flatten().min();
+                let until = [timer, goal.deadline].into_iter().flatten().min().map(instant);
                 if runtime.inbox.is_empty() && runtime.platform.wait(until).is_err() {
                     return Stop::WouldWait;
                 }
@@ -180,7 +226,7 @@ fn drive_here(goal: Goal) -> Stop {
 /// Whether another thread holds an `Unparker` of a task that waits.
 fn may_be_woken_remotely() -> bool {
     if cfg!(all(target_arch = "wasm32", not(target_feature = "atomics"))) {
-        // There is no other thread: whoever holds one is a task here.
+        // There is no other thread.
         return false;
     }
     runtime::with(|scheduler| {
@@ -194,32 +240,8 @@ fn may_be_woken_remotely() -> bool {
 }
 
 /// The list of tasks, for an error.
-pub(crate) fn report() -> String {
-    runtime::with(|scheduler| format!("{}", Report { scheduler, most: usize::MAX }))
-}
-
-/// Calls `f` on the innermost host loop's stack.
-fn on_host<R>(f: impl FnOnce() -> R) -> R {
-    struct Call<F, R> {
-        f: Option<F>,
-        result: Option<R>,
-    }
-    unsafe extern "C" fn call<F: FnOnce() -> R, R>(arg: *mut ()) {
-        // SAFETY: `arg` is the `Call` below, which outlives this call.
-        let call = unsafe { &mut *arg.cast::<Call<F, R>>() };
-        if let Some(f) = call.f.take() {
-            call.result = Some(f());
-        }
-    }
-    fn trampoline<F: FnOnce() -> R, R>(_: &Call<F, R>) -> unsafe extern "C" fn(*mut ()) {
-        call::<F, R>
-    }
-    let mut request = Call { f: Some(f), result: None };
-    let trampoline = trampoline(&request);
-    // SAFETY: the trampoline is of the request's own type.
-    unsafe { arch::on_host(trampoline, (&raw mut request).cast()) };
-    match request.result {
-        Some(result) => result,
-        None => unreachable!("the host's stack did not call back"),
-    }
+#[cfg(feature = "reports")]
+pub(crate) fn report() -> alloc::string::String {
+    use crate::task_list::Report;
+    runtime::with(|scheduler| alloc::format!("{}", Report { scheduler, most: usize::MAX }))
 }

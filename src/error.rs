@@ -7,6 +7,7 @@
     allow(unsafe_code, reason = "a panic's payload is `Sync` as far as it can be reached")
 )]
 
+#[cfg(feature = "reports")]
 use alloc::string::String;
 use core::fmt;
 
@@ -195,16 +196,19 @@ pub enum RunError {
     /// Nothing is runnable and no timer pending: the task would wait for ever. It stays blocked, detached.
     Deadlock {
         /// The list of tasks, a line each.
+        #[cfg(feature = "reports")]
         report: String,
     },
     /// Only waiting could let the task go on, and the platform may not block.
     WouldWait {
         /// The list of tasks, a line each.
+        #[cfg(feature = "reports")]
         report: String,
     },
     /// The call's deadline passed. The task goes on, detached.
     TimedOut {
         /// The list of tasks, a line each.
+        #[cfg(feature = "reports")]
         report: String,
     },
     /// The task panicked.
@@ -238,13 +242,11 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Deadlock { report } => {
-                write!(f, "deadlock: nothing is runnable and no timer is pending\n{report}")
+            RunError::Deadlock { .. } => f.write_str("deadlock: nothing is runnable and no timer is pending"),
+            RunError::WouldWait { .. } => {
+                f.write_str("the call would have to wait for the host; call it asynchronously")
             }
-            RunError::WouldWait { report } => {
-                write!(f, "the call would have to wait for the host; call it asynchronously\n{report}")
-            }
-            RunError::TimedOut { report } => write!(f, "the call's deadline passed\n{report}"),
+            RunError::TimedOut { .. } => f.write_str("the call's deadline passed"),
             RunError::Panicked(panic) => write!(f, "the call's task panicked: {panic}"),
             RunError::Exited(code) => write!(f, "the module has ended with exit code {code}"),
             RunError::Ended(code) => write!(f, "the module ended before, with exit code {code}"),
@@ -263,6 +265,23 @@ impl fmt::Display for RunError {
                 "called inside a task, where wasm32 cannot wait for it: use `spawn` and `join` instead",
             ),
             RunError::WouldBlock => f.write_str("the call would block, and the scheduler is off"),
+        }?;
+        match self.tasks() {
+            Some(tasks) => write!(f, "\n{tasks}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl RunError {
+    /// The list of tasks, of an error that has it.
+    pub(crate) fn tasks(&self) -> Option<&str> {
+        match self {
+            #[cfg(feature = "reports")]
+            RunError::Deadlock { report }
+            | RunError::WouldWait { report }
+            | RunError::TimedOut { report } => Some(report),
+            _ => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!   owner, in the host loop:            drain: oldest first, unpark each
 //! ```
 //!
-//! Each task that was asked for an [`Unparker`] has one node with a *pending* flag: a node is in the list at most once, so waking
+//! Each task that was asked for an [`Unparker`](crate::Unparker) has one node with a *pending* flag: a node is in the list at most once, so waking
 //! neither allocates nor fails, whoever does it how often. A wake-up that finds the flag set is not lost: the owner clears it before
 //! it unparks the task, so the task looks at its condition after the waker changed it.
 #![allow(unsafe_code, reason = "an intrusive lock-free list")]
@@ -38,12 +38,15 @@ struct Node {
 /// The head of a list whose owner is gone.
 const CLOSED: *mut Node = ptr::without_provenance_mut(1);
 
-/// A task's own reference to its node.
-#[derive(Debug)]
+/// A reference to a task's node: its own, or an unparker's.
+#[derive(Clone, Debug)]
 pub(crate) struct Remote(Arc<Node>);
 
+/// How a runtime and its nodes hold the list.
+pub(crate) type Shared = Arc<Inbox>;
+
 impl Remote {
-    pub(crate) fn new(task: TaskId, inbox: &Arc<Inbox>) -> Remote {
+    pub(crate) fn new(task: TaskId, inbox: &Shared) -> Remote {
         Remote(Arc::new(Node {
             next: AtomicPtr::new(ptr::null_mut()),
             pending: AtomicBool::new(false),
@@ -52,29 +55,13 @@ impl Remote {
         }))
     }
 
-    pub(crate) fn unparker(&self) -> Unparker {
-        Unparker(Arc::clone(&self.0))
-    }
-
     /// Whether anybody but the task itself could still wake it.
     pub(crate) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
-}
 
-/// Wakes a task from any thread.
-///
-/// Obtained from [`Task::unparker`](crate::Task::unparker). While one exists for a blocked task, the runtime waits for it instead of
-/// reporting a deadlock.
-#[derive(Clone, Debug)]
-pub struct Unparker(Arc<Node>);
-
-impl Unparker {
-    /// Makes the task's present or next [`park`](crate::park) return. Does nothing when the task is over.
-    ///
-    /// # Context
-    /// Any thread, inside or outside a runtime.
-    pub fn unpark(&self) {
+    /// Puts the task into the inbox, unless it is there.
+    pub(crate) fn unpark(&self) {
         let node = &self.0;
         if node.pending.swap(true, Ordering::AcqRel) {
             return;
@@ -101,7 +88,7 @@ impl Unparker {
 }
 
 impl Inbox {
-    pub(crate) fn new(notify: Option<Notify>) -> Arc<Inbox> {
+    pub(crate) fn new(notify: Option<Notify>) -> Shared {
         Arc::new(Inbox { head: AtomicPtr::new(ptr::null_mut()), notify })
     }
 

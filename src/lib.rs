@@ -31,6 +31,9 @@
 //!
 //! * `std` (default): a runtime per thread, the system's clock, guarded stacks, panics that reach `join`.
 //! * `scheduler` (default): tasks. Without it a reactor's exports are called directly and nothing may block.
+//! * `asynchronous` (default): exports can be started, polled and cancelled, and a host wakes background tasks.
+//! * `timers` (default): `sleep`, and what has a timeout or a deadline.
+//! * `reports`: errors in words, with the list of tasks; implied by `std`. Without it a host gets the error's code only.
 //! * `alloc`: the global allocator, which tasks and reactors use; implied by both. Without it there are only [`Instant`] and the
 //!   attributes.
 //! * `dlmalloc`: the global allocator of a wasm32 guest.
@@ -49,8 +52,13 @@ mod current;
 mod dispatcher;
 #[cfg(feature = "alloc")]
 mod error;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
 mod inbox;
+#[cfg(all(feature = "scheduler", target_arch = "wasm32", not(target_feature = "atomics")))]
+#[path = "inbox/alone.rs"]
+mod inbox;
+#[cfg(feature = "scheduler")]
+mod room;
 #[cfg(feature = "scheduler")]
 mod run_queue;
 #[cfg(feature = "scheduler")]
@@ -59,15 +67,22 @@ mod scheduler;
 mod spawn;
 #[cfg(feature = "scheduler")]
 mod task;
+#[cfg(all(feature = "scheduler", any(test, feature = "reports")))]
+mod task_list;
 mod time;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", feature = "timers"))]
 mod timer_queue;
+#[cfg(all(feature = "scheduler", not(feature = "timers")))]
+#[path = "timer_queue/none.rs"]
+mod timer_queue;
+#[cfg(feature = "scheduler")]
+mod unparker;
 #[cfg(feature = "scheduler")]
 mod wait_queue;
 
 #[cfg(feature = "scheduler")]
 pub mod channel;
-#[cfg(all(feature = "alloc", not(feature = "scheduler")))]
+#[cfg(all(feature = "timers", not(feature = "scheduler")))]
 mod direct;
 #[cfg(feature = "alloc")]
 mod log;
@@ -87,15 +102,15 @@ pub mod stacks;
 pub mod sync;
 
 #[cfg(feature = "scheduler")]
-pub use current::{Task, current, exit, park, park_timeout, sleep, sleep_until, try_current, yield_now};
-#[cfg(all(feature = "alloc", not(feature = "scheduler")))]
+pub use current::{Task, current, exit, park, try_current, yield_now};
+#[cfg(all(feature = "scheduler", feature = "timers"))]
+pub use current::{park_timeout, sleep, sleep_until};
+#[cfg(all(feature = "timers", not(feature = "scheduler")))]
 pub use direct::{sleep, sleep_until};
 #[cfg(feature = "alloc")]
 pub use error::{Cancelled, Panic, RunError};
 #[cfg(feature = "scheduler")]
 pub use error::{JoinError, SpawnError, SpawnErrorKind};
-#[cfg(feature = "scheduler")]
-pub use inbox::Unparker;
 #[cfg(feature = "alloc")]
 #[doc(hidden)]
 pub use log::__format;
@@ -110,6 +125,8 @@ pub use spawn::{Builder, JoinHandle, spawn};
 #[cfg(feature = "scheduler")]
 pub use task::TaskId;
 pub use time::{Duration, Instant};
+#[cfg(feature = "scheduler")]
+pub use unparker::Unparker;
 pub use windlass_macros::{export, init};
 
 #[cfg(all(feature = "dlmalloc", target_arch = "wasm32"))]

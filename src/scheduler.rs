@@ -13,15 +13,13 @@
 //! Every [`TURNS`] switches, and when nothing is ready, the decision is to leave to the host loop, which serves the timers and the
 //! inbox. So a task that yields in a loop starves neither sleepers nor new tasks.
 
+use crate::room::{self, NoMemory};
 use crate::run_queue::RunQueue;
-use crate::task::{Slot, State, TaskBlock, TaskId, Tasks, Waiting, Wake};
-use crate::time::Instant;
+use crate::task::{Slot, State, TaskId, Tasks, Waiting, Wake};
+use crate::time::{Instant, Moment};
 use crate::timer_queue::{NOWHERE, TimerQueue};
 use crate::wait_queue::{self, WaitQueue};
-use alloc::borrow::Cow;
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
-use core::fmt;
 use windlass_arch::Context;
 
 /// Switches between two visits to the host loop.
@@ -59,7 +57,7 @@ pub(crate) struct HostLoop {
 pub(crate) struct Block<'a> {
     pub(crate) waiting: Waiting,
     pub(crate) queue: Option<&'a WaitQueue>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Moment>,
     /// Where the waker finds or leaves a value; on the blocked task's stack.
     pub(crate) value: *mut (),
 }
@@ -104,6 +102,7 @@ impl Scheduler {
         Some(self.running).filter(|slot| !slot.is_none())
     }
 
+    #[cfg(any(test, feature = "asynchronous"))]
     pub(crate) fn is_idle(&self) -> bool {
         self.ready.is_empty()
     }
@@ -116,7 +115,7 @@ impl Scheduler {
     // ---- life of a task
 
     /// Takes a slot for a new task and room for it in every queue.
-    pub(crate) fn admit(&mut self) -> Result<TaskId, TryReserveError> {
+    pub(crate) fn admit(&mut self) -> Result<TaskId, NoMemory> {
         let tasks = self.tasks.alive() + 1;
         self.ready.reserve(tasks)?;
         self.timers.reserve(tasks)?;
@@ -284,7 +283,7 @@ impl Scheduler {
         if self.loops.len() >= MAX_NESTING {
             return None;
         }
-        self.loops.try_reserve(1).ok()?;
+        room::reserve(&mut self.loops, 1).ok()?;
         let caller = self.running;
         if !caller.is_none() {
             self.tasks[caller].state = State::InHost;
@@ -295,7 +294,7 @@ impl Scheduler {
             done = self.tasks[task].state == State::Exited;
         }
         self.running = Slot::NONE;
-        self.loops.push(HostLoop { name, task, done, caller });
+        room::push(&mut self.loops, HostLoop { name, task, done, caller });
         Some(())
     }
 
@@ -357,62 +356,13 @@ impl Scheduler {
     }
 }
 
-/// The list of tasks that errors carry: one line a task, but for the exited ones.
-///
-/// ```text
-///   task 2 "adder": receiving from a channel
-///   task 5: ready
-/// ```
-pub(crate) struct Report<'a> {
-    pub(crate) scheduler: &'a Scheduler,
-    /// Lines at most; what is left out is counted.
-    pub(crate) most: usize,
-}
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = 0;
-        for (id, block) in self.scheduler.tasks.iter() {
-            let TaskBlock { state, name, waiting, .. } = block;
-            if *state == State::Exited {
-                continue;
-            }
-            lines += 1;
-            if lines > self.most {
-                continue;
-            }
-            if lines > 1 {
-                f.write_str("\n")?;
-            }
-            write!(f, "  task {id}")?;
-            if let Some(name) = name {
-                let name: &Cow<'static, str> = name;
-                write!(f, " \"{name}\"")?;
-            }
-            match state {
-                State::Blocked => write!(f, ": {waiting}")?,
-                State::Ready => f.write_str(": ready")?,
-                State::Running => f.write_str(": running")?,
-                State::InHost => f.write_str(": in a host call")?,
-                State::Free | State::Exited => {}
-            }
-        }
-        if lines == 0 {
-            f.write_str("  no task")?;
-        }
-        if lines > self.most {
-            write!(f, "\n  and {} more", lines - self.most)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(unsafe_code, reason = "contexts made of numbers, which nobody continues")]
 
-    use super::{Block, Decision, Report, Scheduler, TURNS};
+    use super::{Block, Decision, Scheduler, TURNS};
     use crate::task::{Slot, TaskId, Waiting, Wake};
+    use crate::task_list::Report;
     use crate::time::Instant;
     use crate::wait_queue::WaitQueue;
     use alloc::format;

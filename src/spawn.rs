@@ -21,11 +21,12 @@ use crate::scheduler::Block;
 use crate::stacks::{self, StackError};
 use crate::task::{Slot, State, TaskId, Waiting, Wake};
 use alloc::borrow::Cow;
+use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::{self, ManuallyDrop};
 use core::ptr;
-use windlass_arch::{self as arch, Context};
+use windlass_arch::{self as arch, Context, Entry};
 
 /// Spawns `f` as a task of the calling thread's runtime, at the tail of the run queue, and returns a handle to it.
 ///
@@ -103,15 +104,12 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        match self.prepare::<F, T>() {
+        match self.prepare(Layout::new::<Packet<F, T>>(), entry::<F, T>) {
             Err(kind) => Err(SpawnError { kind, closure: f }),
-            Ok((id, packet, limit)) => {
-                // SAFETY: the packet lies in the new stack, which nobody else uses.
+            Ok((id, packet)) => {
+                let packet = packet.cast::<Packet<F, T>>();
+                // SAFETY: the packet lies in the new stack, which nobody else uses; the task has not begun.
                 unsafe { (*packet).closure = ManuallyDrop::new(f) };
-                let base = packet.cast::<u8>().map_addr(|address| address & !(arch::STACK_ALIGN - 1));
-                // SAFETY: `prepare` left at least `STACK_MIN` bytes between limit and base; the stack is kept until the task's end.
-                let context = unsafe { arch::prepare(limit, base, entry::<F, T>, packet.cast()) };
-                runtime::with(|scheduler| scheduler.start(id.slot(), context));
                 // SAFETY: a field of the packet.
                 let result = unsafe { &raw mut (*packet).result }.cast();
                 Ok(JoinHandle { id, result, not_send: PhantomData })
@@ -119,12 +117,14 @@ impl Builder {
         }
     }
 
-    /// Takes a slot and a stack, and finds the packet's place on it.
-    fn prepare<F, T>(self) -> Result<(TaskId, *mut Packet<F, T>, *mut u8), SpawnErrorKind> {
+    /// Makes a task that will call `entry` with the place of its packet, which the caller fills, and queues it.
+    ///
+    /// For all types of closures: there are many, and this is the long part.
+    fn prepare(self, packet: Layout, entry: Entry) -> Result<(TaskId, *mut ()), SpawnErrorKind> {
         let runtime = runtime::current();
         let size = self.stack_size.unwrap_or(runtime.stack_size.get());
-        let align = align_of::<Packet<F, T>>().max(arch::STACK_ALIGN);
-        let minimum = size_of::<Packet<F, T>>() + align + arch::STACK_MIN;
+        let align = packet.align().max(arch::STACK_ALIGN);
+        let minimum = packet.size() + align + arch::STACK_MIN;
         if size > stacks::MAX_SIZE {
             return Err(SpawnErrorKind::StackTooLarge);
         }
@@ -143,16 +143,16 @@ impl Builder {
         let acquired = runtime.stacks.borrow_mut().acquire(size);
         runtime::with(|scheduler| match acquired {
             Ok(stack) => {
-                let packet = stack
-                    .base()
-                    .wrapping_sub(size_of::<Packet<F, T>>())
-                    .map_addr(|address| address & !(align - 1))
-                    .cast();
-                let limit = stack.limit();
+                let place =
+                    stack.base().wrapping_sub(packet.size()).map_addr(|address| address & !(align - 1));
+                let base = place.map_addr(|address| address & !(arch::STACK_ALIGN - 1));
+                // SAFETY: there are at least `STACK_MIN` bytes between limit and base; the stack is kept until the task's end.
+                let context = unsafe { arch::prepare(stack.limit(), base, entry, place.cast()) };
                 let block = &mut scheduler.tasks[id.slot()];
                 block.stack = Some(stack);
                 block.name = self.name;
-                Ok((id, packet, limit))
+                scheduler.start(id.slot(), context);
+                Ok((id, place.cast()))
             }
             Err(error) => {
                 scheduler.tasks.free(id.slot());
@@ -183,9 +183,7 @@ where
     let result = catch(f);
     // SAFETY: the closure was moved out, so its place is free.
     unsafe { (*packet).result = ManuallyDrop::new(result) };
-    let detached =
-        runtime::with(|scheduler| scheduler.running().is_some_and(|me| scheduler.tasks[me].detached));
-    if detached {
+    if mem::needs_drop::<Result<T, Panic>>() && dispatcher::is_detached() {
         // The result's destructor is the task's own code: it may block.
         // SAFETY: Result Home: no handle exists any more.
         let _ = catch(|| unsafe { ManuallyDrop::drop(&mut (*packet).result) });
@@ -298,7 +296,8 @@ impl<T> JoinHandle<T> {
     }
 
     /// Takes the result of a task that has exited.
-    fn take(self) -> Result<T, Panic> {
+    pub(crate) fn take(self) -> Result<T, Panic> {
+        debug_assert!(self.is_finished(), "Result Home");
         // SAFETY: Result Home: the task has exited and this is its handle, which forgets itself.
         let result = unsafe { ptr::read(self.result) };
         let slot = self.id.slot();
@@ -307,12 +306,8 @@ impl<T> JoinHandle<T> {
         result
     }
 
-    /// Takes the result if the task has finished.
-    pub(crate) fn try_take(self) -> Result<Result<T, Panic>, JoinHandle<T>> {
-        if self.is_finished() { Ok(self.take()) } else { Err(self) }
-    }
-
     /// Gives up the type: for a table of calls.
+    #[cfg(feature = "asynchronous")]
     pub(crate) fn into_raw(self) -> RawHandle {
         let raw = RawHandle {
             id: self.id,
@@ -324,12 +319,14 @@ impl<T> JoinHandle<T> {
     }
 
     /// Takes the type on again.
+    #[cfg(feature = "asynchronous")]
     fn from(raw: &RawHandle) -> JoinHandle<T> {
         JoinHandle { id: raw.id, result: raw.result.cast(), not_send: PhantomData }
     }
 
     /// # Safety
     /// `raw` came from `into_raw` of a handle of this type.
+    #[cfg(feature = "asynchronous")]
     pub(crate) unsafe fn from_raw(raw: RawHandle) -> JoinHandle<T> {
         let handle = JoinHandle::from(&raw);
         mem::forget(raw);
@@ -338,6 +335,7 @@ impl<T> JoinHandle<T> {
 }
 
 /// A handle whose type the table that holds it does not know.
+#[cfg(feature = "asynchronous")]
 #[derive(Debug)]
 pub(crate) struct RawHandle {
     id: TaskId,
@@ -345,6 +343,7 @@ pub(crate) struct RawHandle {
     detach: fn(&RawHandle),
 }
 
+#[cfg(feature = "asynchronous")]
 impl RawHandle {
     pub(crate) fn id(&self) -> TaskId {
         self.id
@@ -355,6 +354,7 @@ impl RawHandle {
     }
 }
 
+#[cfg(feature = "asynchronous")]
 impl Drop for RawHandle {
     fn drop(&mut self) {
         (self.detach)(self);
@@ -366,12 +366,7 @@ impl<T> Drop for JoinHandle<T> {
         if runtime::existing().is_none() {
             return;
         }
-        let finished = runtime::with(|scheduler| {
-            let block = &mut scheduler.tasks[self.id.slot()];
-            block.detached = true;
-            block.state == State::Exited
-        });
-        if finished {
+        if dispatcher::detach(self.id.slot()) {
             /// Gives the stack back, also if the result's destructor panics.
             struct Reap(Slot);
             impl Drop for Reap {

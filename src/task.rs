@@ -18,11 +18,11 @@
 //! * *Fresh Ids*: a slot's generation grows each time it is freed, so a stale [`TaskId`] finds nothing.
 
 use crate::inbox::Remote;
+use crate::room::{self, NoMemory};
 use crate::stacks::StackMemory;
 use crate::timer_queue::{NOWHERE, Place, Places};
 use crate::wait_queue::WaitQueue;
 use alloc::borrow::Cow;
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ptr;
@@ -94,6 +94,7 @@ pub(crate) enum State {
 /// What a blocked task waits for, for reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiting {
+    #[cfg_attr(not(feature = "timers"), allow(dead_code, reason = "only timers make it"))]
     Sleep,
     Park,
     Join(TaskId),
@@ -213,10 +214,10 @@ impl Tasks {
     }
 
     /// Takes a free slot; the caller fills it.
-    pub(crate) fn admit(&mut self) -> Result<TaskId, TryReserveError> {
+    pub(crate) fn admit(&mut self) -> Result<TaskId, NoMemory> {
         if self.free.is_none() {
-            self.blocks.try_reserve(1)?;
-            self.blocks.push(TaskBlock::new());
+            room::reserve(&mut self.blocks, 1)?;
+            room::push(&mut self.blocks, TaskBlock::new());
             self.free = Slot((self.blocks.len() - 1) as u32);
         }
         let slot = self.free;

@@ -59,6 +59,26 @@ impl Instant {
     }
 }
 
+/// When a wait ends, if nothing ends it before.
+#[cfg(all(feature = "timers", feature = "scheduler"))]
+pub(crate) type Moment = Instant;
+
+/// Without timers there is none: a deadline, `Option<Moment>`, is `None` and takes no code.
+#[cfg(all(not(feature = "timers"), feature = "scheduler"))]
+pub(crate) type Moment = core::convert::Infallible;
+
+/// What the clock shows at that moment.
+#[cfg(all(feature = "timers", feature = "scheduler"))]
+pub(crate) fn instant(moment: Moment) -> Instant {
+    moment
+}
+
+/// What the clock shows at that moment.
+#[cfg(all(not(feature = "timers"), feature = "scheduler"))]
+pub(crate) fn instant(moment: Moment) -> Instant {
+    match moment {}
+}
+
 impl Add<Duration> for Instant {
     type Output = Instant;
 

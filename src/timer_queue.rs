@@ -4,9 +4,9 @@
 //! which they were inserted. Deadlines are absolute, so a late insertion cannot shorten somebody's sleep (a queue of differences
 //! can: the sleeper that comes late must count from the base of the queue, not from its own start).
 
+use crate::room::{self, NoMemory};
 use crate::task::Slot;
 use crate::time::Instant;
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
 /// A place in the heap; [`NOWHERE`] for a task that is not in it.
@@ -47,8 +47,9 @@ impl TimerQueue {
     }
 
     /// Makes room for `tasks` timers in all, so that `insert` never allocates.
-    pub(crate) fn reserve(&mut self, tasks: usize) -> Result<(), TryReserveError> {
-        self.heap.try_reserve(tasks.saturating_sub(self.heap.len()))
+    pub(crate) fn reserve(&mut self, tasks: usize) -> Result<(), NoMemory> {
+        let more = tasks.saturating_sub(self.heap.len());
+        room::reserve(&mut self.heap, more)
     }
 
     /// Returns the earliest deadline.
@@ -60,7 +61,7 @@ impl TimerQueue {
     pub(crate) fn insert(&mut self, task: Slot, deadline: Instant, places: &mut impl Places) {
         let timer = Timer { deadline, age: self.next_age, task };
         self.next_age += 1;
-        self.heap.push(timer);
+        room::push(&mut self.heap, timer);
         self.sift_up(self.heap.len() - 1, places);
     }
 
@@ -154,6 +155,7 @@ mod tests {
         let mut model: Vec<(u64, u32)> = Vec::new();
         for task in 0..2000u32 {
             let deadline = next() % 50;
+            queue.reserve(task as usize + 1).expect("memory");
             queue.insert(Slot::new(task), Instant::from_nanos(deadline), &mut table);
             let at = model.partition_point(|&(d, _)| d <= deadline);
             model.insert(at, (deadline, task));

@@ -38,6 +38,8 @@ use crate::dispatcher;
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{Slot, Waiting, Wake};
+use crate::time::Moment;
+#[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
 use crate::wait_queue::WaitQueue;
 use alloc::collections::VecDeque;
@@ -47,25 +49,25 @@ use core::fmt;
 
 /// Returns a channel that holds nothing: `send` waits until a receiver takes the value.
 pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
-    pair(Some(0))
+    pair(None)
 }
 
 /// Returns a channel that holds up to `capacity` values: `send` waits while it is full.
 ///
 /// A capacity of 0 makes a [`rendezvous`] channel.
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    pair(Some(capacity))
+    pair(Some(Holding::up_to(capacity)))
 }
 
 /// Returns a channel without a limit: `send` never waits.
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    pair(None)
+    pair(Some(Holding::up_to(usize::MAX)))
 }
 
-fn pair<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
+fn pair<T>(holding: Option<Holding<T>>) -> (Sender<T>, Receiver<T>) {
     let channel = Rc::new(Channel {
         buffer: RefCell::new(VecDeque::new()),
-        capacity,
+        holding,
         closed: Cell::new(false),
         senders: Side::new(),
         receivers: Side::new(),
@@ -75,11 +77,26 @@ fn pair<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 
 struct Channel<T> {
     buffer: RefCell<VecDeque<T>>,
-    /// `None`: no limit.
-    capacity: Option<usize>,
+    /// `None`: it holds nothing.
+    holding: Option<Holding<T>>,
     closed: Cell<bool>,
     senders: Side,
     receivers: Side,
+}
+
+/// How values are held.
+///
+/// By pointers to functions: who has rendezvous channels only has none of a buffer's code, which is most of a channel's.
+struct Holding<T> {
+    capacity: usize,
+    push: fn(&mut VecDeque<T>, T),
+    pop: fn(&mut VecDeque<T>) -> Option<T>,
+}
+
+impl<T> Holding<T> {
+    fn up_to(capacity: usize) -> Holding<T> {
+        Holding { capacity, push: VecDeque::push_back, pop: VecDeque::pop_front }
+    }
 }
 
 /// One side of a channel.
@@ -111,7 +128,7 @@ impl<T> Channel<T> {
         })
     }
 
-    fn send(&self, value: T, deadline: Option<Instant>) -> Result<(), SendError<T>> {
+    fn send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
         let value = match self.try_send(value) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Closed(value)) => return Err(SendError::Closed(value)),
@@ -136,14 +153,16 @@ impl<T> Channel<T> {
             return Ok(());
         }
         let mut buffer = self.buffer.borrow_mut();
-        if self.capacity.is_some_and(|capacity| buffer.len() >= capacity) {
-            return Err(TrySendError::Full(value));
+        match &self.holding {
+            Some(holding) if buffer.len() < holding.capacity => {
+                (holding.push)(&mut buffer, value);
+                Ok(())
+            }
+            _ => Err(TrySendError::Full(value)),
         }
-        buffer.push_back(value);
-        Ok(())
     }
 
-    fn recv(&self, deadline: Option<Instant>) -> Result<T, RecvError> {
+    fn recv(&self, deadline: Option<Moment>) -> Result<T, RecvError> {
         match self.try_recv() {
             Ok(value) => return Ok(value),
             Err(TryRecvError::Closed) => return Err(RecvError::Closed),
@@ -160,20 +179,19 @@ impl<T> Channel<T> {
     }
 
     fn try_recv(&self) -> Result<T, TryRecvError> {
-        let first = self.buffer.borrow_mut().pop_front();
-        match first {
-            Some(value) => {
+        let first = self.holding.as_ref().and_then(|holding| (holding.pop)(&mut self.buffer.borrow_mut()));
+        let next = self.take_waiting(&self.senders, Wake::Done).and_then(Cell::take);
+        match (first, next) {
+            (Some(first), next) => {
                 // There is room now: the longest waiting sender's value moves up.
-                if let Some(next) = self.take_waiting(&self.senders, Wake::Done).and_then(Cell::take) {
-                    self.buffer.borrow_mut().push_back(next);
+                if let (Some(next), Some(holding)) = (next, &self.holding) {
+                    (holding.push)(&mut self.buffer.borrow_mut(), next);
                 }
-                Ok(value)
+                Ok(first)
             }
-            None => match self.take_waiting(&self.senders, Wake::Done).and_then(Cell::take) {
-                Some(value) => Ok(value),
-                None if self.closed.get() => Err(TryRecvError::Closed),
-                None => Err(TryRecvError::Empty),
-            },
+            (None, Some(next)) => Ok(next),
+            (None, None) if self.closed.get() => Err(TryRecvError::Closed),
+            (None, None) => Err(TryRecvError::Empty),
         }
     }
 
@@ -182,7 +200,7 @@ impl<T> Channel<T> {
         what: &'static str,
         waiting: Waiting,
         side: &Side,
-        deadline: Option<Instant>,
+        deadline: Option<Moment>,
         place: &Place<T>,
     ) -> Wake {
         let value = core::ptr::from_ref(place).cast_mut().cast();
@@ -245,6 +263,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// If it would wait outside a task.
+    #[cfg(feature = "timers")]
     #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendError<T>> {
         match self.try_send(value) {
@@ -305,6 +324,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     /// If it would wait outside a task.
+    #[cfg(feature = "timers")]
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvError> {
         match self.try_recv() {

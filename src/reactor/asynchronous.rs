@@ -4,13 +4,15 @@
 //! asynchronous call is pending or [`set_background`] asked for it.
 #![allow(unsafe_code, reason = "the table of calls does not know their types")]
 
-use super::call::{drive, gate, spawn_call, state};
+use super::call::{check, drive, gate, spawn_call, state};
 use super::state::AsyncCall;
-use crate::dispatcher::Goal;
+use crate::dispatcher::{Goal, Stop};
 use crate::error::RunError;
 use crate::runtime;
-use crate::spawn::JoinHandle;
+use crate::spawn::{JoinHandle, RawHandle};
+#[cfg(feature = "timers")]
 use crate::time::Instant;
+use crate::time::{Moment, instant};
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -66,6 +68,7 @@ where
 ///
 /// # Errors
 /// As [`start`].
+#[cfg(feature = "timers")]
 pub fn start_with_deadline<F, T>(name: &'static str, deadline: Instant, f: F) -> Result<Pending<T>, RunError>
 where
     F: FnOnce() -> T + 'static,
@@ -144,13 +147,17 @@ impl<T> fmt::Debug for Pending<T> {
     }
 }
 
-pub(super) fn start_inside<F, T>(name: &'static str, deadline: Option<Instant>, f: F) -> Result<u32, RunError>
+pub(super) fn start_inside<F, T>(name: &'static str, deadline: Option<Moment>, f: F) -> Result<u32, RunError>
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    state().check()?;
-    let handle = spawn_call(name, f)?.into_raw();
+    check()?;
+    Ok(enlist(name, spawn_call(name, f)?.into_raw(), deadline))
+}
+
+/// Gives a call its id.
+fn enlist(name: &'static str, handle: RawHandle, deadline: Option<Moment>) -> u32 {
     let id = {
         let mut state = state();
         // Ids are positive as an i32, and not given again while a call has one.
@@ -166,36 +173,47 @@ where
         id
     };
     arm();
-    Ok(id)
+    id
 }
 
 /// Drives the run queue for call `id`; 0 is the background.
 pub(super) fn poll_inside(id: u32) -> Result<Progress, RunError> {
-    state().check()?;
-    let goal = Goal { budget: Some(BUDGET), poll: true, deadline: None };
-    let progress = if id == 0 {
+    check()?;
+    let goal = |deadline| Goal { deadline, budget: Some(BUDGET), poll: true };
+    let stop = if id == 0 {
         // The host's timer has fired, or the host polls of its own accord; both ways the next request is a new one.
         state().armed = None;
-        drive("windlass_poll", None, goal)
+        drive("windlass_poll", None, goal(None))
     } else {
         let (name, task, deadline) = {
             let state = state();
             let call = state.calls.iter().find(|call| call.id == id).ok_or(RunError::NoSuchCall)?;
             (call.name, call.handle.id(), call.deadline)
         };
-        drive(name, Some(task), Goal { deadline, ..goal })
+        drive(name, Some(task), goal(deadline))
     };
-    if matches!(progress, Err(RunError::TimedOut { .. } | RunError::Exited(_))) {
+    if matches!(stop, Err(RunError::TimedOut { .. } | RunError::Exited(_))) {
         // Detaches the task; a late result is dropped.
         drop(remove(id));
     }
     arm();
-    progress
+    Ok(match stop? {
+        Stop::Idle => Progress::Waiting,
+        Stop::Budget => Progress::Runnable,
+        _ => Progress::Done,
+    })
 }
 
 /// # Safety
 /// The call `id`, if it exists (under `name`, if given), was started with result type `T`.
 pub(super) unsafe fn take_result<T: 'static>(id: u32, name: Option<&'static str>) -> Result<T, RunError> {
+    // SAFETY: the caller's promise.
+    let handle: JoinHandle<T> = unsafe { JoinHandle::from_raw(remove_finished(id, name)?) };
+    handle.take().map_err(RunError::Panicked)
+}
+
+/// Takes a call that is done off the table.
+fn remove_finished(id: u32, name: Option<&'static str>) -> Result<RawHandle, RunError> {
     let finished = {
         let state = state();
         state.check()?;
@@ -205,13 +223,8 @@ pub(super) unsafe fn take_result<T: 'static>(id: u32, name: Option<&'static str>
     };
     let call = if finished { remove(id) } else { None };
     let call = call.ok_or(RunError::NoSuchCall)?;
-    // SAFETY: the caller's promise.
-    let handle: JoinHandle<T> = unsafe { JoinHandle::from_raw(call.handle) };
     arm();
-    match handle.try_take() {
-        Ok(result) => result.map_err(RunError::Panicked),
-        Err(_) => Err(RunError::NoSuchCall),
-    }
+    Ok(call.handle)
 }
 
 /// Cancels a call and forgets its result. Returns whether it existed.
@@ -253,7 +266,7 @@ pub(super) fn arm() {
     // The clock is the user's or the host's code: nothing is borrowed while it is asked.
     let wanted = match (asked && !ended, idle) {
         (false, _) => None,
-        (true, true) => deadline.into_iter().chain(sleeper).min(),
+        (true, true) => deadline.into_iter().chain(sleeper).min().map(instant),
         (true, false) => Some(runtime.platform.now()),
     };
     let before = core::mem::replace(&mut runtime.reactor.borrow_mut().armed, wanted);

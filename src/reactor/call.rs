@@ -3,7 +3,6 @@
 //! The call's closure, arguments and result live with its task, nothing with the caller's stack: a call that fails leaves a detached
 //! task whose late result is dropped.
 
-use super::asynchronous::Progress;
 use super::state::{Phase, State};
 use crate::dispatcher::{self, Goal, Stop};
 use crate::error::{RunError, SpawnErrorKind};
@@ -11,7 +10,9 @@ use crate::runtime;
 use crate::scheduler::MAX_NESTING;
 use crate::spawn::{Builder, JoinHandle};
 use crate::task::TaskId;
+#[cfg(feature = "timers")]
 use crate::time::Instant;
+use crate::time::Moment;
 use core::cell::RefMut;
 
 /// Initialises the reactor: runs `init` as a task and returns when it is done. Tasks that it spawned stay queued (rule 1).
@@ -66,6 +67,7 @@ where
 ///
 /// # Errors
 /// As [`call`], and [`RunError::TimedOut`].
+#[cfg(feature = "timers")]
 pub fn call_with_deadline<F, T>(name: &'static str, deadline: Instant, f: F) -> Result<T, RunError>
 where
     F: FnOnce() -> T + 'static,
@@ -75,13 +77,18 @@ where
 }
 
 /// A call between `enter` and `exit`.
-pub(super) fn call_inside<F, T>(name: &'static str, deadline: Option<Instant>, f: F) -> Result<T, RunError>
+pub(super) fn call_inside<F, T>(name: &'static str, deadline: Option<Moment>, f: F) -> Result<T, RunError>
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    state().check()?;
+    check()?;
     run_inside(name, deadline, f)
+}
+
+/// Whether a call may come in now.
+pub(super) fn check() -> Result<(), RunError> {
+    state().check()
 }
 
 /// A task that the host waits for, whatever the reactor's state; for [`run`](crate::run).
@@ -101,23 +108,32 @@ where
     })
 }
 
-fn run_inside<F, T>(name: &'static str, deadline: Option<Instant>, f: F) -> Result<T, RunError>
+fn run_inside<F, T>(name: &'static str, deadline: Option<Moment>, f: F) -> Result<T, RunError>
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
     // A call that is refused must leave nothing behind, so this comes before its task.
+    may_nest()?;
+    let handle = spawn_call(name, f)?;
+    finish(name, handle.id(), deadline)?;
+    handle.take().map_err(RunError::Panicked)
+}
+
+fn may_nest() -> Result<(), RunError> {
     if runtime::with(|scheduler| scheduler.loops().len() >= MAX_NESTING) {
         return Err(RunError::NestedTooDeep);
     }
-    let handle = spawn_call(name, f)?;
-    let stop = drive(name, Some(handle.id()), Goal { deadline, ..Goal::default() });
+    Ok(())
+}
+
+/// Drives the run queue until a call's task has finished.
+fn finish(name: &'static str, task: TaskId, deadline: Option<Moment>) -> Result<(), RunError> {
+    // It stops for nothing else: it is no poll.
+    let done = drive(name, Some(task), Goal::until(deadline)).map(drop);
+    #[cfg(feature = "asynchronous")]
     super::asynchronous::arm();
-    stop?;
-    match handle.try_take() {
-        Ok(result) => result.map_err(RunError::Panicked),
-        Err(_) => unreachable!("the host loop said that the task has finished"),
-    }
+    done
 }
 
 /// Spawns a call's task.
@@ -126,38 +142,59 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    Builder::new().name(name).spawn(f).map_err(|error| match error.kind {
+    Builder::new().name(name).spawn(f).map_err(|error| refused(error.kind))
+}
+
+fn refused(kind: SpawnErrorKind) -> RunError {
+    match kind {
         SpawnErrorKind::Ended => {
             RunError::Ended(runtime::with(|scheduler| scheduler.ended).unwrap_or_default())
         }
         kind => RunError::Spawn(kind),
-    })
+    }
 }
 
-/// Opens a host loop, drives it, and closes it. Returns how far a poll got; `Progress::Done` is all that a call gets.
-pub(super) fn drive(name: &'static str, task: Option<TaskId>, goal: Goal) -> Result<Progress, RunError> {
+/// Opens a host loop, drives it, and closes it. Returns how far a poll got; `Stop::Done` is all that a call gets.
+pub(super) fn drive(name: &'static str, task: Option<TaskId>, goal: Goal) -> Result<Stop, RunError> {
     runtime::with(|scheduler| scheduler.open_loop(name, task)).ok_or(RunError::NestedTooDeep)?;
     let stop = dispatcher::drive(goal);
     // While the loop is open, so that the report shows the calling task where it is: in a host call.
-    let progress = match stop {
-        Stop::Done => Ok(Progress::Done),
-        Stop::Idle => Ok(Progress::Waiting),
-        Stop::Budget => Ok(Progress::Runnable),
-        Stop::Deadlock => Err(RunError::Deadlock { report: dispatcher::report() }),
-        Stop::WouldWait => Err(RunError::WouldWait { report: dispatcher::report() }),
-        Stop::TimedOut => Err(RunError::TimedOut { report: dispatcher::report() }),
+    let stop = match stop {
+        Stop::Deadlock => Err(RunError::Deadlock {
+            #[cfg(feature = "reports")]
+            report: dispatcher::report(),
+        }),
+        Stop::WouldWait => Err(RunError::WouldWait {
+            #[cfg(feature = "reports")]
+            report: dispatcher::report(),
+        }),
+        #[cfg(feature = "timers")]
+        Stop::TimedOut => Err(RunError::TimedOut {
+            #[cfg(feature = "reports")]
+            report: dispatcher::report(),
+        }),
         Stop::Ended(code) => {
             state().ended = Some(code);
             Err(RunError::Exited(code))
         }
+        done => Ok(done),
     };
     runtime::with(|scheduler| scheduler.close_loop());
-    progress
+    stop
 }
 
 /// The name of the innermost call in progress.
 pub(super) fn innermost() -> Option<&'static str> {
     runtime::with(|scheduler| scheduler.loops().last().map(|host_loop| host_loop.name))
+}
+
+/// The deadline that the host has set for the call that begins now.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn next_deadline() -> Option<Moment> {
+    #[cfg(feature = "timers")]
+    return state().next_deadline.take();
+    #[cfg(not(feature = "timers"))]
+    None
 }
 
 pub(super) fn state() -> RefMut<'static, State> {

@@ -3,6 +3,7 @@
 use super::state::{Phase, State};
 use crate::error::RunError;
 use crate::runtime;
+#[cfg(feature = "timers")]
 use crate::time::Instant;
 use core::cell::RefMut;
 
@@ -51,6 +52,7 @@ where
 ///
 /// # Errors
 /// As [`call`].
+#[cfg(feature = "timers")]
 pub fn call_with_deadline<F, T>(name: &'static str, deadline: Instant, f: F) -> Result<T, RunError>
 where
     F: FnOnce() -> T + 'static,
@@ -83,11 +85,12 @@ pub(super) fn state() -> RefMut<'static, State> {
 }
 
 /// Ends the innermost call because it would have to wait. Its frames are given up half-way, so nothing may run after it.
+#[cfg(feature = "timers")]
 pub(crate) fn would_block() -> ! {
     let by = innermost().unwrap_or("a call");
     state().poisoned.get_or_insert(by);
     #[cfg(target_arch = "wasm32")]
-    super::exports::fail(&RunError::WouldBlock);
+    super::exports::fail(RunError::WouldBlock);
     #[cfg(not(target_arch = "wasm32"))]
     panic!("windlass: {}", RunError::WouldBlock)
 }

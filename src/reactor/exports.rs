@@ -8,7 +8,7 @@ use crate::error::RunError;
 use crate::runtime;
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::cell::RefCell;
+use core::cell::Cell;
 use core::fmt;
 
 /// The version of the ABI that this crate speaks.
@@ -26,22 +26,23 @@ extern "C" fn windlass_abi_version() -> u32 {
 // ---- the error door
 
 /// Records why a call failed. The one place that may be reached while the state is borrowed (a panic): then the report is lost.
-fn record(code: i32, report: impl fmt::Display) {
-    let report = report.to_string();
+fn record(code: i32, report: impl FnOnce() -> String) {
+    #[cfg(feature = "reports")]
+    let report = report();
+    #[cfg(not(feature = "reports"))]
+    drop(report);
     if let Ok(mut state) = runtime::current().reactor.try_borrow_mut() {
         state.door.code = code;
-        state.door.report = report;
+        #[cfg(feature = "reports")]
+        {
+            state.door.report = report;
+        }
     }
 }
 
 /// The code says what happened; the report is what it does not say: the list of tasks, or the whole message.
-fn record_error(error: &RunError) {
-    match error {
-        RunError::Deadlock { report } | RunError::WouldWait { report } | RunError::TimedOut { report } => {
-            record(code(error), report);
-        }
-        _ => record(code(error), error),
-    }
+fn record_error(error: RunError) {
+    record(code(&error), || error.tasks().map_or_else(|| error.to_string(), String::from));
 }
 
 fn trap() -> ! {
@@ -59,11 +60,13 @@ extern "C" fn windlass_error_code() -> i32 {
     core::mem::take(&mut state().door.code)
 }
 
+#[cfg(feature = "reports")]
 #[unsafe(no_mangle)]
 extern "C" fn windlass_error_ptr() -> *const u8 {
     state().door.report.as_ptr()
 }
 
+#[cfg(feature = "reports")]
 #[unsafe(no_mangle)]
 extern "C" fn windlass_error_len() -> usize {
     state().door.report.len()
@@ -95,7 +98,7 @@ extern "C" fn windlass_free(pointer: *mut u8, len: usize) {
     allow(dead_code, reason = "the guest has a panic handler of its own")
 )]
 pub(crate) fn record_panic(info: &dyn fmt::Display) {
-    record(8, format!("{}{info}", running_task()));
+    record(8, || format!("{}{info}", running_task()));
 }
 
 #[cfg(feature = "panic-handler")]
@@ -107,18 +110,40 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 
 // ---- init
 
-/// The functions marked `#[windlass::init]`, in the order of their registration.
-struct Inits(RefCell<alloc::vec::Vec<fn()>>);
+/// A function marked `#[windlass::init]`: a link of the list of all.
+pub struct Init {
+    run: fn(),
+    next: Cell<Option<&'static Init>>,
+}
 
 // SAFETY: wasm32 without atomics has one thread; with atomics `arch` refuses to compile without `std`, and constructors run before
 // any thread starts.
+unsafe impl Sync for Init {}
+
+impl Init {
+    /// A list of one.
+    pub const fn new(run: fn()) -> Init {
+        Init { run, next: Cell::new(None) }
+    }
+}
+
+/// The list, in the order of the registration.
+struct Inits {
+    first: Cell<Option<&'static Init>>,
+    last: Cell<Option<&'static Init>>,
+}
+
+// SAFETY: as for `Init`.
 unsafe impl Sync for Inits {}
 
-static INITS: Inits = Inits(RefCell::new(alloc::vec::Vec::new()));
+static INITS: Inits = Inits { first: Cell::new(None), last: Cell::new(None) };
 
-/// Called by a constructor that `#[windlass::init]` writes.
-pub fn register_init(init: fn()) {
-    INITS.0.borrow_mut().push(init);
+/// Called by a constructor that `#[windlass::init]` writes, once for each function.
+pub fn register_init(init: &'static Init) {
+    match INITS.last.replace(Some(init)) {
+        Some(last) => last.next.set(Some(init)),
+        None => INITS.first.set(Some(init)),
+    }
 }
 
 /// On wasip1 the C runtime has an `_initialize` of its own, which the tool wraps.
@@ -140,7 +165,7 @@ fn may_initialize() -> bool {
         return true;
     }
     let checked = state().may_begin_init();
-    checked.map_err(|error| record_error(&error)).is_ok()
+    checked.map_err(record_error).is_ok()
 }
 
 #[inline(never)]
@@ -160,9 +185,10 @@ fn initialize_once() {
         std::panic::set_hook(alloc::boxed::Box::new(|info| record_panic(info)));
     };
     let inits = || {
-        let inits = INITS.0.take();
-        for init in inits {
-            init();
+        let mut next = INITS.first.take();
+        while let Some(init) = next {
+            (init.run)();
+            next = init.next.take();
         }
     };
     guard(|| super::call::initialize_inside(constructors, inits));
@@ -173,23 +199,30 @@ fn initialize_once() {
 /// Opens a call, runs `body`, closes it; an error goes out through the door.
 #[cfg(feature = "scheduler")]
 fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
-    if let Err(error) = super::call::gate::enter() {
-        record_error(&error);
-        drop(error);
-        super::host::refuse();
-    }
+    open();
     match body() {
         Ok(value) => {
             super::host::exit();
             value
         }
-        Err(error) => {
-            record_error(&error);
-            // What lives on this stack is given up by the trap.
-            drop(error);
-            super::host::fail()
-        }
+        Err(error) => give_up(error),
     }
+}
+
+#[cfg(feature = "scheduler")]
+fn open() {
+    if let Err(error) = super::call::gate::enter() {
+        record_error(error);
+        super::host::refuse();
+    }
+}
+
+/// Records the error and ends the call.
+#[cfg(feature = "scheduler")]
+fn give_up(error: RunError) -> ! {
+    // By value: what lives on this stack is given up by the trap.
+    record_error(error);
+    super::host::fail()
 }
 
 /// Runs `body`; an error goes out through the door.
@@ -197,13 +230,13 @@ fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
 fn guard<T>(body: impl FnOnce() -> Result<T, RunError>) -> T {
     match body() {
         Ok(value) => value,
-        Err(error) => fail(&error),
+        Err(error) => fail(error),
     }
 }
 
 /// Records the error and gives the call's frames up.
 #[cfg(not(feature = "scheduler"))]
-pub(super) fn fail(error: &RunError) -> ! {
+pub(super) fn fail(error: RunError) -> ! {
     record_error(error);
     trap()
 }
@@ -216,7 +249,7 @@ where
     T: Output,
 {
     begin();
-    let deadline = state().next_deadline.take();
+    let deadline = super::call::next_deadline();
     guard(|| super::call::call_inside(name, deadline, f)).into_abi()
 }
 
@@ -233,7 +266,7 @@ pub fn admit() {
 fn is_admitted() -> bool {
     begin();
     let checked = state().check();
-    checked.map_err(|error| record_error(&error)).is_ok()
+    checked.map_err(record_error).is_ok()
 }
 
 /// With the scheduler a refused call is given its frames back by `fail`.
@@ -252,16 +285,14 @@ where
     guard(|| super::call::call(name, f)).into_abi()
 }
 
-#[cfg(feature = "scheduler")]
+#[cfg(feature = "asynchronous")]
 mod asynchronous {
     use super::super::asynchronous::{
         Progress, cancel_call, poll_inside, set_background, start_inside, take_result,
     };
-    use super::super::call::{gate, state};
+    use super::super::call::{check, gate, next_deadline};
     use super::super::value::Output;
-    use super::{begin, guard, record, record_error};
-    use crate::runtime;
-    use crate::time::Instant;
+    use super::{begin, guard, record_error};
 
     /// Starts an asynchronous call of an export; 0: failed.
     pub fn start<F, T>(name: &'static str, f: F) -> u32
@@ -270,9 +301,9 @@ mod asynchronous {
         T: Output,
     {
         begin();
-        let deadline = state().next_deadline.take();
+        let deadline = next_deadline();
         gate::guarded(|| start_inside(name, deadline, f)).unwrap_or_else(|error| {
-            record_error(&error);
+            record_error(error);
             0
         })
     }
@@ -292,7 +323,7 @@ mod asynchronous {
             Ok(Progress::Done) => 1,
             Ok(Progress::Runnable) => 3,
             Err(error) => {
-                record_error(&error);
+                record_error(error);
                 2
             }
         }
@@ -302,57 +333,66 @@ mod asynchronous {
     extern "C" fn windlass_cancel(id: u32) -> i32 {
         begin();
         let existed = gate::guarded(|| {
-            state().check()?;
+            check()?;
             Ok(cancel_call(id))
         });
         i32::from(existed.unwrap_or_else(|error| {
-            record_error(&error);
+            record_error(error);
             false
         }))
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn windlass_deadline(until: i64) {
-        state().next_deadline = u64::try_from(until).ok().map(Instant::from_nanos);
     }
 
     #[unsafe(no_mangle)]
     extern "C" fn windlass_background(on: i32) {
         set_background(on != 0);
     }
+}
+
+#[cfg(feature = "asynchronous")]
+pub use asynchronous::{result, start};
+
+#[cfg(feature = "scheduler")]
+mod tasks {
+    use super::{record, running_task, trap};
+    use crate::runtime;
+    use alloc::format;
 
     #[unsafe(no_mangle)]
     extern "C" fn windlass_max_tasks(tasks: u32) {
         runtime::set_max_tasks(if tasks == 0 { usize::MAX } else { tasks as usize });
     }
 
+    #[cfg(feature = "reports")]
     #[unsafe(no_mangle)]
     extern "C" fn windlass_report() -> usize {
-        record(0, crate::dispatcher::report());
+        record(0, crate::dispatcher::report);
         runtime::with(|scheduler| scheduler.tasks.alive())
+    }
+
+    #[cfg(feature = "timers")]
+    #[unsafe(no_mangle)]
+    extern "C" fn windlass_deadline(until: i64) {
+        let until = u64::try_from(until).ok().map(crate::time::Instant::from_nanos);
+        super::state().next_deadline = until;
     }
 
     /// Called by the lowered code, on the host's shadow stack, when a task's is full.
     #[unsafe(no_mangle)]
     extern "C" fn windlass_stack_overflow() {
-        let name = super::running_task();
-        let size = runtime::with(|scheduler| {
-            let stack = scheduler.running().and_then(|me| scheduler.tasks[me].stack.as_ref());
-            stack.map_or(0, |stack| stack.size())
+        record(13, || {
+            let size = runtime::with(|scheduler| {
+                let stack = scheduler.running().and_then(|me| scheduler.tasks[me].stack.as_ref());
+                stack.map_or(0, |stack| stack.size())
+            });
+            format!(
+                "{}stack overflow: its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`, or set one \
+                 for all with `runtime::set_stack_size` in init",
+                running_task()
+            )
         });
-        record(
-            13,
-            alloc::format!(
-                "{name}stack overflow: its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`, or set one \
-                 for all with `runtime::set_stack_size` in init"
-            ),
-        );
-        super::trap()
+        trap()
     }
 }
-
-#[cfg(feature = "scheduler")]
-pub use asynchronous::{result, start};
 
 /// `task 3 "adder": `, or nothing outside a task.
 fn running_task() -> String {

@@ -17,7 +17,7 @@
 mod state;
 mod value;
 
-#[cfg(feature = "scheduler")]
+#[cfg(feature = "asynchronous")]
 mod asynchronous;
 #[cfg(feature = "scheduler")]
 mod call;
@@ -31,13 +31,17 @@ mod frames;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod host;
 
-#[cfg(feature = "scheduler")]
-pub use asynchronous::{Pending, Progress, poll, set_background, start, start_with_deadline};
+#[cfg(all(feature = "asynchronous", feature = "timers"))]
+pub use asynchronous::start_with_deadline;
+#[cfg(feature = "asynchronous")]
+pub use asynchronous::{Pending, Progress, poll, set_background, start};
+#[cfg(feature = "timers")]
+pub use call::call_with_deadline;
 #[cfg(feature = "scheduler")]
 pub(crate) use call::run_task;
-#[cfg(not(feature = "scheduler"))]
+#[cfg(all(feature = "timers", not(feature = "scheduler")))]
 pub(crate) use call::would_block;
-pub use call::{call, call_with_deadline, initialize};
+pub use call::{call, initialize};
 pub(crate) use state::State;
 pub use state::poison;
 pub use value::{Output, Value};
@@ -46,14 +50,14 @@ pub use value::{Output, Value};
 #[doc(hidden)]
 pub mod private {
     #[cfg(target_arch = "wasm32")]
-    pub use super::exports::{admit, call, register_init};
-    #[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
+    pub use super::exports::{Init, admit, call, register_init};
+    #[cfg(all(target_arch = "wasm32", feature = "asynchronous"))]
     pub use super::exports::{result, start};
     pub use super::value::{Output, Value};
 }
 
-/// Writes the asynchronous entries of an export; nothing where the scheduler is off.
-#[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
+/// Writes the asynchronous entries of an export; nothing where they are off.
+#[cfg(all(target_arch = "wasm32", feature = "asynchronous"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __asynchronous {
@@ -75,8 +79,8 @@ macro_rules! __asynchronous {
     };
 }
 
-/// Writes the asynchronous entries of an export; nothing where the scheduler is off.
-#[cfg(all(target_arch = "wasm32", not(feature = "scheduler")))]
+/// Writes the asynchronous entries of an export; nothing where they are off.
+#[cfg(all(target_arch = "wasm32", not(feature = "asynchronous")))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __asynchronous {

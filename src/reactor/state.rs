@@ -2,19 +2,21 @@
 
 use crate::error::RunError;
 use crate::runtime;
-#[cfg(feature = "scheduler")]
+#[cfg(feature = "asynchronous")]
 use crate::spawn::RawHandle;
-#[cfg(feature = "scheduler")]
+#[cfg(any(
+    feature = "asynchronous",
+    all(target_arch = "wasm32", feature = "scheduler", feature = "timers")
+))]
 use crate::time::Instant;
-#[cfg(target_arch = "wasm32")]
-use alloc::string::String;
-#[cfg(feature = "scheduler")]
+#[cfg(feature = "asynchronous")]
+use crate::time::Moment;
+#[cfg(feature = "asynchronous")]
 use alloc::vec::Vec;
 
 /// How far the reactor is with its initialisation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
-    #[default]
     New,
     /// Calls are allowed already: init may call the host, which may call back.
     Initialising,
@@ -24,17 +26,17 @@ pub(super) enum Phase {
 }
 
 /// An asynchronous call whose result has not been taken.
-#[cfg(feature = "scheduler")]
+#[cfg(feature = "asynchronous")]
 #[derive(Debug)]
 pub(super) struct AsyncCall {
     pub(super) id: u32,
     pub(super) name: &'static str,
     pub(super) handle: RawHandle,
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<Moment>,
 }
 
 /// The reactor's part of a runtime.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
     pub(super) phase: Phase,
     /// The name of the call that a trap ended.
@@ -42,18 +44,18 @@ pub(crate) struct State {
     /// `exit` was called.
     pub(super) ended: Option<i32>,
     /// Deadline of the next call.
-    #[cfg(all(target_arch = "wasm32", feature = "scheduler"))]
+    #[cfg(all(target_arch = "wasm32", feature = "scheduler", feature = "timers"))]
     pub(super) next_deadline: Option<Instant>,
     #[cfg(target_arch = "wasm32")]
     pub(super) door: Door,
-    #[cfg(feature = "scheduler")]
+    #[cfg(feature = "asynchronous")]
     pub(super) calls: Vec<AsyncCall>,
-    #[cfg(feature = "scheduler")]
+    #[cfg(feature = "asynchronous")]
     pub(super) last_id: u32,
-    #[cfg(feature = "scheduler")]
+    #[cfg(feature = "asynchronous")]
     pub(super) background: bool,
     /// What the host was last asked for with `wake_at`.
-    #[cfg(feature = "scheduler")]
+    #[cfg(feature = "asynchronous")]
     pub(super) armed: Option<Instant>,
     /// Names of the calls in progress, where no scheduler keeps them.
     #[cfg(not(feature = "scheduler"))]
@@ -62,13 +64,40 @@ pub(crate) struct State {
 
 /// Where the host reads why a call failed.
 #[cfg(target_arch = "wasm32")]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Door {
     pub(super) code: i32,
-    pub(super) report: String,
+    #[cfg(feature = "reports")]
+    pub(super) report: alloc::string::String,
 }
 
 impl State {
+    pub(crate) const fn new() -> State {
+        State {
+            phase: Phase::New,
+            poisoned: None,
+            ended: None,
+            #[cfg(all(target_arch = "wasm32", feature = "scheduler", feature = "timers"))]
+            next_deadline: None,
+            #[cfg(target_arch = "wasm32")]
+            door: Door {
+                code: 0,
+                #[cfg(feature = "reports")]
+                report: alloc::string::String::new(),
+            },
+            #[cfg(feature = "asynchronous")]
+            calls: Vec::new(),
+            #[cfg(feature = "asynchronous")]
+            last_id: 0,
+            #[cfg(feature = "asynchronous")]
+            background: false,
+            #[cfg(feature = "asynchronous")]
+            armed: None,
+            #[cfg(not(feature = "scheduler"))]
+            open: alloc::vec::Vec::new(),
+        }
+    }
+
     /// Whether a call may come in now.
     pub(super) fn check(&self) -> Result<(), RunError> {
         if let Some(by) = self.poisoned {
@@ -140,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_failed_init_counts_as_not_initialised_and_cannot_be_repeated() {
-        let mut state = State::default();
+        let mut state = State::new();
         assert_eq!(state.check().map_err(|e| code(&e)), Err(1));
         assert!(state.begin_init().is_ok());
         assert!(state.check().is_ok());
@@ -151,7 +180,7 @@ mod tests {
 
     #[test]
     fn poison_goes_before_everything_else() {
-        let mut state = State { poisoned: Some("add"), ended: Some(3), ..State::default() };
+        let mut state = State { poisoned: Some("add"), ended: Some(3), ..State::new() };
         assert_eq!(state.check().map_err(|e| code(&e)), Err(4));
         assert_eq!(state.begin_init().map_err(|e| code(&e)), Err(4));
         state.poisoned = None;

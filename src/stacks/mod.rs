@@ -118,7 +118,7 @@ pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
 }
 
 /// The provider of this platform.
-#[cfg(not(all(feature = "std", unix)))]
+#[cfg(not(any(all(feature = "std", unix), all(target_arch = "wasm32", not(target_feature = "atomics")))))]
 pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
     alloc::boxed::Box::new(heap::HeapStacks::new())
 }

@@ -6,6 +6,8 @@ use crate::error::Cancelled;
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{Waiting, Wake};
+use crate::time::Moment;
+#[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
 use crate::wait_queue::WaitQueue;
 
@@ -88,6 +90,7 @@ impl Condvar {
     ///
     /// # Panics
     /// Outside a task.
+    #[cfg(feature = "timers")]
     #[track_caller]
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
@@ -101,7 +104,7 @@ impl Condvar {
     fn wait_until<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
-        deadline: Option<Instant>,
+        deadline: Option<Moment>,
     ) -> Result<(MutexGuard<'a, T>, bool), Cancelled> {
         let mutex = guard.mutex();
         // Unlocking does not switch, so no notification can come before this task waits.

@@ -97,6 +97,25 @@ const ms = (count) => BigInt(count * MS);
 
 const failure = (code, report) => ({ code, report });
 
+/** The codes' names (docs/abi.md, section 6), for guests that have no reports. */
+const CODES = [
+  'trap',
+  'not initialised',
+  'already initialised',
+  'ended',
+  'poisoned',
+  'deadlock',
+  'would wait',
+  'timed out',
+  'panicked',
+  'exited',
+  'nested too deep',
+  'no task',
+  'no such call',
+  'stack overflow',
+  'would block',
+];
+
 /** An instance in a host that remembers nothing about it. */
 class Raw {
   now = 0;
@@ -166,7 +185,12 @@ class Raw {
 
   door() {
     const { windlass_error_code, windlass_error_ptr, windlass_error_len, memory } = this.exports;
-    const [code, ptr, len] = [windlass_error_code(), windlass_error_ptr(), windlass_error_len()];
+    const code = windlass_error_code();
+    if (windlass_error_ptr === undefined) {
+      // A guest without the feature `reports`.
+      return failure(code, CODES[code] ?? 'unknown');
+    }
+    const [ptr, len] = [windlass_error_ptr(), windlass_error_len()];
     return failure(code, new TextDecoder().decode(new Uint8Array(memory.buffer, ptr, len)));
   }
 

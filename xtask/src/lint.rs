@@ -11,11 +11,32 @@ use cargo_windlass::toolchain::{Library, Target, Toolchain};
 use crate::workspace::Workspace;
 use crate::{doc, fmt, no_arguments, package, setup};
 
-/// The feature sets of `windlass` on this machine. `std,scheduler` is the default one.
-const NATIVE_FEATURES: &[&str] = &["", "alloc", "scheduler", "std", "std,scheduler"];
+/// The feature sets of `windlass` on this machine, besides the default one.
+const NATIVE_FEATURES: &[&str] = &[
+    "",
+    "alloc",
+    "reports",
+    "asynchronous",
+    "timers",
+    "scheduler",
+    "std",
+    "std,timers",
+    "std,scheduler",
+    "std,scheduler,asynchronous",
+    "std,scheduler,timers",
+];
 
 /// And on wasm32.
-const WASM_FEATURES: &[&str] = &["", "alloc", "scheduler", "scheduler,dlmalloc,panic-handler"];
+const WASM_FEATURES: &[&str] = &[
+    "",
+    "alloc",
+    "reports",
+    "asynchronous",
+    "timers",
+    "scheduler",
+    "scheduler,dlmalloc,panic-handler",
+    "scheduler,reports,asynchronous,timers,dlmalloc,panic-handler",
+];
 
 /// Packages that are built for wasm32, and how.
 const GUESTS: &[(&str, &[&str])] = &[

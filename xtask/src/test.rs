@@ -158,7 +158,7 @@ fn direct(bench: &mut Bench<'_>) {
         "windlass",
         "--no-default-features",
         "--features",
-        "std",
+        "std,timers",
         "--lib",
         "--test",
         "direct",

@@ -106,8 +106,11 @@ impl<T: 'static> Guest<'_, T> {
     }
 
     fn named(&mut self, call: &str, code: i32) -> Error {
-        // A report that cannot be read must not hide the error.
-        let report = self.door_text().unwrap_or_else(|error| error.to_string());
+        let report = match self.door_text() {
+            Err(Error::Unsupported { .. }) => without_report(code),
+            // A report that cannot be read must not hide the error.
+            text => text.unwrap_or_else(|error| error.to_string()),
+        };
         let exit_code = |guest: &mut Self| match guest.helper("windlass_exit_code", &[]) {
             Ok(Some(Val::I32(code))) => code,
             _ => 0,
@@ -138,4 +141,26 @@ impl<T: 'static> Guest<'_, T> {
             code => Error::Unknown { code, report },
         }
     }
+}
+
+/// What stands for the report of a guest that has none: the code's name, as `docs/abi.md` has it.
+fn without_report(code: i32) -> String {
+    let name = match code {
+        1 => "not initialised",
+        2 => "already initialised",
+        3 => "ended",
+        4 => "poisoned",
+        5 => "deadlock",
+        6 => "would wait",
+        7 => "timed out",
+        8 => "panicked",
+        9 => "exited",
+        10 => "nested too deep",
+        11 => "no task",
+        12 => "no such call",
+        13 => "stack overflow",
+        14 => "would block",
+        _ => "unknown",
+    };
+    format!("{name} (code {code}); the guest's feature `reports`, which says more, is off")
 }

@@ -64,8 +64,11 @@ pub fn init(attributes: proc_macro::TokenStream, item: proc_macro::TokenStream) 
             const _: fn() = #name;
             #[cfg(target_arch = "wasm32")]
             const _: () = {
+                use ::windlass::reactor::private::{Init, register_init};
+
+                static INIT: Init = Init::new(#name);
                 extern "C" fn register() {
-                    ::windlass::reactor::private::register_init(#name);
+                    register_init(&INIT);
                 }
                 // A constructor: `_initialize` runs it before it looks for what was registered.
                 #[used]

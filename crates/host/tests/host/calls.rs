@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::fake::{bytes, compile, error, fake, from_wat, load, nested, reactor};
+use crate::fake::{WAT, bytes, compile, error, fake, from_wat, load, nested, reactor};
 use windlass_host::{Caller, Error, Limits, Reactor, Result, Type, Value};
 
 #[test]
@@ -462,4 +462,24 @@ fn a_module_without_initialize_is_ready_at_once() {
         from_wat(r#"(module (func (export "one") (result i32) (i32.const 1)))"#).expect("it loads");
     assert_eq!(reactor.call::<_, i32>("one", ()).expect("one"), 1);
     reactor.initialize().expect("there is nothing to do");
+}
+
+#[test]
+fn an_error_of_a_guest_without_reports_has_the_name_of_its_code() {
+    let wat =
+        WAT.replace(r#"(export "windlass_error_ptr")"#, "").replace(r#"(export "windlass_error_len")"#, "");
+    let wasm = wat::parse_str(wat).expect("only names are gone");
+    let mut reactor =
+        fake().builder.import("env", "call_outside", nested).from_bytes(&wasm).expect("it loads");
+    reactor.initialize().expect("it initialises");
+    let deadlock = error(reactor.call::<_, ()>("fail", 5));
+    assert!(
+        matches!(&deadlock, Error::Deadlock { report } if report.starts_with("deadlock (code 5); ")),
+        "{deadlock}"
+    );
+    let overflow = error(reactor.call::<_, ()>("fail", 13));
+    assert!(
+        matches!(&overflow, Error::StackOverflow { report } if report.starts_with("stack overflow (code 13); ")),
+        "{overflow}"
+    );
 }
