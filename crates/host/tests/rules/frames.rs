@@ -56,9 +56,15 @@ fn with_binaryen_frames_that_do_not_fit_into_the_stack_overflow_it() {
     }
     let mut rig = guest().mode(2).ready();
     assert_eq!(rig.call::<i64>("deep_frames", (200, 9)), expected(200));
-    // The memory above the stack shall reach far enough: the frames are in it when the overflow is seen.
-    rig.call::<i32>("many", 200);
-    let error = rig.fails::<i64>("deep_frames", (1_000, 1_000));
+    // The frames are in the memory above the stack when the overflow is seen. That shall be stacks of tasks that never
+    // run again: of three, one above the other, the lowest is free again, and is used next.
+    for which in 0..3 {
+        rig.call::<()>("wait_deep", (1, which));
+    }
+    rig.call::<()>("yield_times", 3);
+    rig.call::<()>("signal", (0, 5));
+    rig.call::<()>("yield_times", 3);
+    let error = rig.fails::<i64>("deep_frames", (400, 400));
     let ("StackOverflow", report) = told(&error) else { panic!("{error:?}") };
     assert!(report.contains("stack overflow: its stack of 16384 bytes is full"), "{report}");
 }
