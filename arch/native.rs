@@ -84,6 +84,12 @@ pub unsafe fn discard(context: Context) {
     let _ = context;
 }
 
+/// Asks the memory for the top of a suspended context's stack, which is going to be continued soon. Only a hint.
+#[inline(always)]
+pub fn prefetch(context: Context) {
+    cpu::prefetch(context.0);
+}
+
 /// Calls `f(arg)` on the stack of the innermost [`run`]'s host, or where it is if that is the host's stack already.
 ///
 /// # Safety

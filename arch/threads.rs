@@ -36,7 +36,7 @@ pub const BACKEND: &str = "threads";
 /// What the ends of a stack are multiples of, in bytes.
 pub const STACK_ALIGN: usize = 16;
 /// The smallest stack, in bytes: what a CPU asks for, so that a size which works here works there.
-pub const STACK_MIN: usize = 1024;
+pub const STACK_MIN: usize = 512;
 
 /// Room for the frames of a debug build under a sanitizer; mostly address space.
 const THREAD_STACK: usize = 1 << 20;
@@ -249,6 +249,12 @@ pub unsafe fn discard(context: Context) {
     drop(baton.lock().thread.take());
     // SAFETY: the context is given up, and this is the reference that it held since `prepare`.
     unsafe { release(context.0) };
+}
+
+/// A hint that has no use here.
+#[inline(always)]
+pub fn prefetch(context: Context) {
+    let _ = context;
 }
 
 /// Calls `f(arg)` where it is: there is no stack to spare here, and a `run` inside `f` waits on this thread.

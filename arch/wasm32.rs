@@ -95,6 +95,12 @@ pub unsafe fn discard(context: Context) {
     unsafe { import::discard(context) }
 }
 
+/// A hint that has no use here.
+#[inline(always)]
+pub fn prefetch(context: Context) {
+    let _ = context;
+}
+
 /// Calls `f(arg)` where it is: whoever may start a nested [`run`] was called by the host, out of an import, and the tool's
 /// bracket around that import has already given the host its shadow stack back.
 ///

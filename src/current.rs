@@ -5,7 +5,7 @@ use crate::error::Cancelled;
 use crate::inbox::Remote;
 use crate::runtime;
 use crate::scheduler::Block;
-use crate::task::{TaskId, Waiting, Wake};
+use crate::task::{Flags, TaskId, Waiting, Wake};
 use crate::time::Moment;
 #[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use core::marker::PhantomData;
 ///
 /// # Panics
 /// Outside a task.
+#[inline(always)]
 #[track_caller]
 pub fn yield_now() {
     dispatcher::yield_now();
@@ -127,10 +128,7 @@ fn park_until(deadline: Option<Moment>) -> Result<bool, Cancelled> {
 
 /// Consumes what `unpark` left.
 fn take_token() -> bool {
-    runtime::with(|scheduler| match scheduler.running() {
-        Some(me) => core::mem::take(&mut scheduler.tasks[me].token),
-        None => false,
-    })
+    runtime::with(|scheduler| scheduler.running().is_some_and(|me| me.take(Flags::TOKEN)))
 }
 
 /// Returns the running task.
@@ -156,7 +154,7 @@ pub fn current() -> Task {
 /// Any but interrupts.
 pub fn try_current() -> Option<Task> {
     runtime::existing()?;
-    runtime::with(|scheduler| scheduler.running().map(|me| Task::new(scheduler.tasks.id(me))))
+    runtime::with(|scheduler| scheduler.running().map(|me| Task::new(me.id())))
 }
 
 /// A task of this thread's runtime: its identity, and the means to wake and cancel it.
@@ -180,10 +178,7 @@ impl Task {
 
     /// Returns the task's name, if it has one and its result has not been taken or dropped.
     pub fn name(&self) -> Option<Cow<'static, str>> {
-        runtime::with(|scheduler| {
-            let slot = scheduler.tasks.find(self.id)?;
-            scheduler.tasks[slot].name.clone()
-        })
+        runtime::with(|scheduler| scheduler.tasks.find(self.id)?.name().cloned())
     }
 
     /// Makes the task's present or next [`park()`] return.
@@ -205,7 +200,7 @@ impl Task {
     /// Returns whether the task was cancelled.
     pub fn is_cancelled(&self) -> bool {
         runtime::with(|scheduler| {
-            scheduler.tasks.find(self.id).is_some_and(|slot| scheduler.tasks[slot].cancelled)
+            scheduler.tasks.find(self.id).is_some_and(|task| task.has(Flags::CANCELLED))
         })
     }
 
@@ -222,9 +217,11 @@ impl Task {
     pub fn unparker(&self) -> Option<Unparker> {
         let inbox = &runtime::current().inbox;
         runtime::with(|scheduler| {
-            let slot = scheduler.tasks.find(self.id)?;
-            let remote = scheduler.tasks[slot].remote.get_or_insert_with(|| Remote::new(self.id, inbox));
-            Some(Unparker::new(remote))
+            let task = scheduler.tasks.find(self.id)?;
+            if task.remote().is_none() {
+                task.set_remote(Remote::new(self.id, inbox));
+            }
+            task.remote().map(Unparker::new)
         })
     }
 }

@@ -12,16 +12,17 @@
 #![allow(unsafe_code, reason = "switches stacks")]
 
 use crate::runtime;
-use crate::scheduler::{Block, Decision};
-use crate::task::{Slot, State, Waiting, Wake};
+use crate::scheduler::{Block, Decision, Refused};
+use crate::stacks::StackMemory;
+use crate::task::{Flags, State, TaskRef, Waiting, Wake};
 use crate::time::{Moment, instant};
 use windlass_arch::{self as arch, Context};
 
 /// Gives the other ready tasks a turn.
-#[inline]
+#[inline(always)]
 #[track_caller]
 pub(crate) fn yield_now() {
-    match runtime::with(|scheduler| scheduler.running().map(|_| scheduler.yield_now())) {
+    match runtime::with(|scheduler| scheduler.yield_now()) {
         Some(decision) => carry_out(decision),
         None => outside("yield_now"),
     }
@@ -30,62 +31,92 @@ pub(crate) fn yield_now() {
 /// Blocks the running task until somebody wakes it. `what` names the public call for the panic outside a task.
 #[track_caller]
 pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
-    match runtime::with(|scheduler| scheduler.running().map(|_| scheduler.block(how))) {
-        // Outside of `with`: a panic hook may use the runtime.
-        None => outside(what),
-        Some(Err(wake)) => wake,
-        Some(Ok(decision)) => {
+    block_here(what, how)
+}
+
+/// As [`block`], inlined where it is called.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
+    match runtime::with(|scheduler| scheduler.block(how)) {
+        Ok((me, decision)) => {
             carry_out(decision);
-            runtime::with(|scheduler| match scheduler.running() {
-                Some(me) => scheduler.tasks[me].wake,
-                None => Wake::Cancelled,
-            })
+            me.wake.get()
         }
+        Err(Refused::Cancelled) => Wake::Cancelled,
+        // Outside of `with`: a panic hook may use the runtime.
+        Err(Refused::Itself | Refused::NotInTask) => outside(what),
+    }
+}
+
+/// Blocks the running task until `task` has exited. `Err` if it is not that what ended it.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn join(task: TaskRef) -> Result<(), Refused> {
+    match runtime::with(|scheduler| scheduler.join(task)) {
+        Ok((me, decision)) => {
+            carry_out(decision);
+            match me.wake.get() {
+                Wake::Done => Ok(()),
+                Wake::Cancelled | Wake::All | Wake::TimedOut => {
+                    // The handle, which the caller has, keeps the task's block from another task.
+                    task.joiner.set(None);
+                    Err(Refused::Cancelled)
+                }
+            }
+        }
+        Err(Refused::NotInTask) => outside("JoinHandle::join"),
+        Err(refused) => Err(refused),
     }
 }
 
 /// The running task ends; its stack may be used again as soon as another context runs.
+#[inline(always)]
 pub(crate) fn exit() -> Context {
-    let (next, stack) = runtime::with(|scheduler| {
-        let me = scheduler.running().unwrap_or(Slot::NONE);
-        let next = scheduler.exit();
-        let stack = if scheduler.tasks[me].detached { scheduler.tasks.free(me) } else { None };
-        (next, stack)
-    });
-    if let Some(stack) = stack {
-        runtime::current().stacks.borrow_mut().release(stack);
-    }
+    let (next, stack) = runtime::with(|scheduler| scheduler.exit());
+    give_back(stack);
     next
 }
 
 /// Whether nobody holds the running task's handle any more.
 pub(crate) fn is_detached() -> bool {
-    runtime::with(|scheduler| scheduler.running().is_some_and(|me| scheduler.tasks[me].detached))
+    runtime::with(|scheduler| scheduler.running().is_some_and(|me| me.has(Flags::DETACHED)))
 }
 
 /// The task's handle is dropped. Returns whether the task has exited before: then the caller reaps it.
-pub(crate) fn detach(slot: Slot) -> bool {
-    runtime::with(|scheduler| {
-        let block = &mut scheduler.tasks[slot];
-        block.detached = true;
-        block.state == State::Exited
-    })
+pub(crate) fn detach(task: TaskRef) -> bool {
+    task.set(Flags::DETACHED);
+    task.state.get() == State::Exited
 }
 
 /// Ends the module: never returns to the task.
+#[track_caller]
 pub(crate) fn end(code: i32) -> ! {
     loop {
-        let decision = runtime::with(|scheduler| scheduler.end(code));
-        carry_out(decision);
+        match runtime::with(|scheduler| scheduler.end(code)) {
+            Some(decision) => carry_out(decision),
+            None => outside("exit"),
+        }
     }
 }
 
-/// Gives the slot and the stack of an exited task back.
-pub(crate) fn reap(slot: Slot) {
-    let stack = runtime::with(|scheduler| scheduler.tasks.free(slot));
+/// Gives the block and the stack of an exited task back.
+#[inline(always)]
+pub(crate) fn reap(task: TaskRef) {
+    give_back(runtime::with(|scheduler| scheduler.free(task)));
+}
+
+#[inline(always)]
+fn give_back(stack: Option<StackMemory>) {
     if let Some(stack) = stack {
-        runtime::current().stacks.borrow_mut().release(stack);
+        release(stack);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn release(stack: StackMemory) {
+    runtime::current().stacks.borrow_mut().release(stack);
 }
 
 #[inline(always)]
@@ -96,11 +127,23 @@ fn carry_out(decision: Decision) {
         // which do not move before the switch has stored there.
         Decision::Switch { save, to } => unsafe { arch::switch(save, to) },
         // SAFETY: as above; a task runs, so there is a host loop.
-        Decision::Leave { save } => unsafe { arch::leave(save) },
+        Decision::Leave { save } => unsafe { leave(save) },
     }
 }
 
+/// Not inlined: it is needed once in 64 switches, and as long as a switch.
+///
+/// # Safety
+/// As for [`arch::leave`].
 #[cold]
+#[inline(never)]
+unsafe fn leave(save: *mut Context) {
+    // SAFETY: the caller's promise.
+    unsafe { arch::leave(save) }
+}
+
+#[cold]
+#[inline(never)]
 #[track_caller]
 fn outside(what: &'static str) -> ! {
     panic!(
@@ -230,11 +273,9 @@ fn may_be_woken_remotely() -> bool {
         return false;
     }
     runtime::with(|scheduler| {
-        scheduler.tasks.iter().any(|(_, block)| {
+        scheduler.tasks.iter().any(|block| {
             // An unpark ends a `park` and nothing else.
-            block.state == State::Blocked
-                && block.waiting == Waiting::Park
-                && block.remote.as_ref().is_some_and(|remote| remote.is_shared())
+            block.waiting.get() == Waiting::Park && block.remote().is_some_and(|remote| remote.is_shared())
         })
     })
 }

@@ -47,8 +47,6 @@ pub(crate) struct Runtime {
     pub(crate) inbox: inbox::Shared,
     #[cfg(feature = "scheduler")]
     pub(crate) stack_size: Cell<usize>,
-    #[cfg(feature = "scheduler")]
-    pub(crate) max_tasks: Cell<usize>,
     pub(crate) platform: home::SuppliedPlatform,
     pub(crate) reactor: RefCell<State>,
 }
@@ -159,7 +157,7 @@ pub(crate) fn now() -> Instant {
 
 /// Lends the scheduler to `f`.
 #[cfg(feature = "scheduler")]
-#[inline]
+#[inline(always)]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
     // SAFETY: Short Borrow; the runtime belongs to this thread.
     f(unsafe { &mut *current().scheduler.get() })
@@ -184,8 +182,11 @@ pub struct Stats {
 /// Any but interrupts.
 #[cfg(feature = "scheduler")]
 pub fn stats() -> Stats {
-    let (tasks, switches) = with(|scheduler| (scheduler.tasks.alive(), scheduler.switches()));
-    Stats { tasks, stacks: current().stacks.borrow().counts(), switches }
+    let (tasks, kept, switches) =
+        with(|scheduler| (scheduler.tasks.alive(), scheduler.tasks.kept(), scheduler.switches()));
+    let StackCounts { in_use, pooled } = current().stacks.borrow().counts();
+    // What a free task block has kept is not in use, though the provider thinks so.
+    Stats { tasks, stacks: StackCounts { in_use: in_use - kept, pooled: pooled + kept }, switches }
 }
 
 /// Sets the stack size, in bytes, of later tasks that do not choose one: in a reactor, of its calls.
@@ -194,13 +195,24 @@ pub fn stats() -> Stats {
 /// Task or host; in a reactor's init it is in time for the first call.
 #[cfg(feature = "scheduler")]
 pub fn set_stack_size(bytes: usize) {
-    current().stack_size.set(bytes);
+    if current().stack_size.replace(bytes) != bytes {
+        with(|scheduler| scheduler.forget_usual());
+        release_kept();
+    }
+}
+
+/// Gives the stacks that free task blocks have kept back to their provider.
+#[cfg(feature = "scheduler")]
+fn release_kept() {
+    while let Some(stack) = with(|scheduler| scheduler.tasks.unkeep()) {
+        current().stacks.borrow_mut().release(stack);
+    }
 }
 
 /// Limits how many tasks may be alive at once from now on; those that are alive stay.
 #[cfg(feature = "scheduler")]
 pub fn set_max_tasks(tasks: usize) {
-    current().max_tasks.set(tasks);
+    with(|scheduler| scheduler.set_most_tasks(tasks));
 }
 
 /// Id, name, size and limit of the running task's stack; for the signal handler, so it takes no lock and allocates nothing.
@@ -209,8 +221,8 @@ pub(crate) fn running_stack() -> Option<(crate::task::TaskId, Option<&'static st
     let runtime = existing()?;
     // SAFETY: the fault came out of a task's own frames, where nobody borrows the scheduler for writing.
     let scheduler = unsafe { &*runtime.scheduler.get() };
-    let slot = scheduler.running()?;
-    let block = &scheduler.tasks[slot];
-    let stack = block.stack.as_ref()?;
-    Some((scheduler.tasks.id(slot), block.name.as_deref(), stack.size(), stack.limit() as usize))
+    // SAFETY: the handler runs on the runtime's own thread, so the runtime is there until the handler has returned.
+    let me = unsafe { scheduler.running()?.block() };
+    let stack = me.stack()?;
+    Some((me.id(), me.name().map(|name| &**name), stack.size(), stack.limit() as usize))
 }

@@ -12,13 +12,17 @@
 //!
 //! Every [`TURNS`] switches, and when nothing is ready, the decision is to leave to the host loop, which serves the timers and the
 //! inbox. So a task that yields in a loop starves neither sleepers nor new tasks.
+//!
+//! What a yield touches is the head of this struct and two entries of the ring, nothing else; it is inlined where it is called, with
+//! the rare ways out of line.
 
 use crate::room::{self, NoMemory};
 use crate::run_queue::RunQueue;
-use crate::task::{Slot, State, TaskId, Tasks, Waiting, Wake};
+use crate::stacks::StackMemory;
+use crate::task::{Flags, State, TaskId, TaskRef, Tasks, Waiting, Wake};
 use crate::time::{Instant, Moment};
 use crate::timer_queue::{NOWHERE, TimerQueue};
-use crate::wait_queue::{self, WaitQueue};
+use crate::wait_queue::{self, WaitQueue, Waiter};
 use alloc::vec::Vec;
 use windlass_arch::Context;
 
@@ -49,57 +53,67 @@ pub(crate) struct HostLoop {
     pub(crate) task: Option<TaskId>,
     pub(crate) done: bool,
     /// The task whose host call brought us here, or none.
-    caller: Slot,
+    caller: Option<TaskRef>,
 }
 
 /// How a task blocks.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
     pub(crate) waiting: Waiting,
-    pub(crate) queue: Option<&'a WaitQueue>,
+    /// Where it waits, and with which node.
+    pub(crate) queue: Option<(&'a WaitQueue, &'a Waiter)>,
     pub(crate) deadline: Option<Moment>,
-    /// Where the waker finds or leaves a value; on the blocked task's stack.
-    pub(crate) value: *mut (),
 }
 
 impl Block<'_> {
+    #[inline(always)]
     pub(crate) const fn on(waiting: Waiting) -> Block<'static> {
-        Block { waiting, queue: None, deadline: None, value: core::ptr::null_mut() }
+        Block { waiting, queue: None, deadline: None }
     }
 }
 
 /// The tables: tasks, run queue, timer queue, host loops.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Scheduler {
-    pub(crate) tasks: Tasks,
-    ready: RunQueue,
-    pub(crate) timers: TimerQueue,
-    running: Slot,
+    running: Option<TaskRef>,
     countdown: u32,
+    ready: RunQueue,
+    pub(crate) tasks: Tasks,
+    /// How many tasks may be alive; 0 once the module has ended.
+    most_tasks: usize,
+    /// Which tasks have a stack of the usual size: those with this number.
+    usual: u32,
+    pub(crate) timers: TimerQueue,
     loops: Vec<HostLoop>,
     /// `exit` was called with this code: nothing runs any more.
     pub(crate) ended: Option<i32>,
+    /// Switches until `popped` of the ring was `counted`.
     switches: u64,
+    counted: usize,
 }
 
 impl Scheduler {
-    pub(crate) const fn new() -> Scheduler {
+    pub(crate) const fn new(most_tasks: usize) -> Scheduler {
         Scheduler {
-            tasks: Tasks::new(),
-            ready: RunQueue::new(),
-            timers: TimerQueue::new(),
-            running: Slot::NONE,
+            running: None,
             countdown: TURNS,
+            ready: RunQueue::new(),
+            tasks: Tasks::new(),
+            most_tasks,
+            usual: 1,
+            timers: TimerQueue::new(),
             loops: Vec::new(),
             ended: None,
             switches: 0,
+            counted: 0,
         }
     }
 
     /// The running task, or none on the host's stack.
-    #[inline]
-    pub(crate) fn running(&self) -> Option<Slot> {
-        Some(self.running).filter(|slot| !slot.is_none())
+    #[inline(always)]
+    pub(crate) fn running(&self) -> Option<TaskRef> {
+        self.running
     }
 
     #[cfg(any(test, feature = "asynchronous"))]
@@ -109,118 +123,200 @@ impl Scheduler {
 
     /// How often a task was continued; counts what a budget limits.
     pub(crate) fn switches(&self) -> u64 {
-        self.switches
+        self.switches + self.ready.popped().wrapping_sub(self.counted) as u64
     }
 
     // ---- life of a task
 
-    /// Takes a slot for a new task and room for it in every queue.
-    pub(crate) fn admit(&mut self) -> Result<TaskId, NoMemory> {
-        let tasks = self.tasks.alive() + 1;
+    pub(crate) fn set_most_tasks(&mut self, most: usize) {
+        if self.ended.is_none() {
+            self.most_tasks = most;
+        }
+    }
+
+    /// Whether the limit on tasks is reached, or the module has ended.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.tasks.alive() >= self.most_tasks
+    }
+
+    /// Takes a block for a new task, and room for it in every queue; the block has a stack of the usual size if one has kept it.
+    pub(crate) fn admit(&mut self, usual_size: bool) -> Result<TaskRef, NoMemory> {
+        if usual_size && let Some(task) = self.tasks.reuse() {
+            return Ok(task);
+        }
+        if let Some(task) = self.tasks.admit() {
+            return Ok(task);
+        }
+        let tasks = self.tasks.capacity_after_growth();
         self.ready.reserve(tasks)?;
         self.timers.reserve(tasks)?;
-        self.tasks.admit()
+        self.tasks.grow()?;
+        self.tasks.admit().ok_or(NoMemory)
+    }
+
+    /// A warm start: a block with a stack of the usual size, if one has kept it and there may be one more task.
+    #[inline(always)]
+    pub(crate) fn readmit(&mut self) -> Option<TaskRef> {
+        if self.is_full() { None } else { self.tasks.reuse() }
     }
 
     /// Queues a new task at the tail.
-    pub(crate) fn start(&mut self, task: Slot, context: Context) {
+    #[inline(always)]
+    pub(crate) fn start(&mut self, task: TaskRef, context: Context) {
         *self.ready.push(task) = context;
     }
 
-    /// The running task goes to the tail of the run queue.
-    #[inline]
-    pub(crate) fn yield_now(&mut self) -> Decision {
-        let me = self.running;
+    /// The task has a stack of the usual size, which its block may keep.
+    pub(crate) fn note_usual(&self, task: TaskRef) {
+        task.usual.set(self.usual);
+    }
+
+    /// Another size is the usual one from now on. The caller takes the kept stacks away, by `Tasks::unkeep`.
+    pub(crate) fn forget_usual(&mut self) {
+        // Zero is nobody's. After 2^32 changes a stack may be kept that is of another size than asked for: never smaller than
+        // `spawn` checks for.
+        self.usual = self.usual.wrapping_add(1).max(1);
+    }
+
+    /// Gives the block of an exited task back, and its stack if the block does not keep it.
+    #[inline(always)]
+    #[must_use = "the stack goes back to its provider"]
+    pub(crate) fn free(&mut self, task: TaskRef) -> Option<StackMemory> {
+        self.tasks.free(task, task.usual.get() == self.usual)
+    }
+
+    /// The running task goes to the tail of the run queue. `None` if there is none.
+    #[inline(always)]
+    pub(crate) fn yield_now(&mut self) -> Option<Decision> {
+        let me = self.running?;
         self.countdown -= 1;
         if self.countdown == 0 {
-            self.tasks[me].state = State::Ready;
-            let save: *mut Context = self.ready.push(me);
-            self.running = Slot::NONE;
-            return Decision::Leave { save };
+            return Some(self.give_way(me));
         }
         if self.ready.is_empty() {
-            return Decision::Stay;
+            return Some(Decision::Stay);
         }
-        self.tasks[me].state = State::Ready;
         let save: *mut Context = self.ready.push(me);
         match self.ready.pop() {
-            Some(next) => Decision::Switch { save, to: self.continue_with(next.task, next.context) },
-            None => Decision::Leave { save },
+            Some(next) => {
+                self.running = next.task;
+                Some(Decision::Switch { save, to: next.context })
+            }
+            None => Some(Decision::Leave { save }),
         }
     }
 
-    /// The running task waits. `Err` if it need not or may not: it is cancelled.
-    pub(crate) fn block(&mut self, how: &Block<'_>) -> Result<Decision, Wake> {
-        let me = self.running;
-        if self.tasks[me].cancelled {
-            return Err(Wake::Cancelled);
+    /// As a yield, but to the host loop.
+    #[cold]
+    #[inline(never)]
+    fn give_way(&mut self, me: TaskRef) -> Decision {
+        self.running = None;
+        Decision::Leave { save: self.ready.push(me) }
+    }
+
+    /// The running task waits. `Err` if it need not or may not: it is cancelled, or there is none.
+    #[inline(always)]
+    pub(crate) fn block(&mut self, how: &Block<'_>) -> Result<(TaskRef, Decision), Refused> {
+        let Some(me) = self.running else { return Err(Refused::NotInTask) };
+        if me.has(Flags::CANCELLED) {
+            return Err(Refused::Cancelled);
         }
-        let block = &mut self.tasks[me];
-        block.state = State::Blocked;
-        block.waiting = how.waiting;
-        block.value = how.value;
-        let save: *mut Context = &mut block.context;
-        if let Waiting::Join(target) = how.waiting {
-            self.tasks[target.slot()].joiner = me;
-        }
-        if let Some(queue) = how.queue {
-            queue.push(me, &mut self.tasks);
+        match how.queue {
+            Some((queue, waiter)) => {
+                queue.push(waiter, me);
+                me.wait_as(how.waiting, waiter);
+            }
+            None => me.wait_for(how.waiting),
         }
         if let Some(deadline) = how.deadline {
-            self.timers.insert(me, deadline, &mut self.tasks);
+            self.timers.insert(me, deadline);
         }
-        Ok(match self.take_next() {
-            Some(to) => Decision::Switch { save, to },
-            None => Decision::Leave { save },
-        })
+        Ok((me, self.hand_over(me)))
     }
 
-    /// The running task is over. Returns the context to go on with; [`Context::HOST`] for the host loop.
-    pub(crate) fn exit(&mut self) -> Context {
-        let me = self.running;
-        let id = self.tasks.id(me);
-        let block = &mut self.tasks[me];
-        block.state = State::Exited;
-        let joiner = core::mem::replace(&mut block.joiner, Slot::NONE);
-        if block.awaited {
+    /// The running task waits until `task` has exited.
+    #[inline(always)]
+    pub(crate) fn join(&mut self, task: TaskRef) -> Result<(TaskRef, Decision), Refused> {
+        let Some(me) = self.running else { return Err(Refused::NotInTask) };
+        if me == task {
+            return Err(Refused::Itself);
+        }
+        if me.has(Flags::CANCELLED) {
+            return Err(Refused::Cancelled);
+        }
+        task.joiner.set(Some(me));
+        me.wait_for_end(task);
+        Ok((me, self.hand_over(me)))
+    }
+
+    /// The running task is over. Returns the context to go on with, [`Context::HOST`] for the host loop; and the task's stack, if nobody
+    /// holds its handle and its block does not keep it.
+    #[inline(always)]
+    pub(crate) fn exit(&mut self) -> (Context, Option<StackMemory>) {
+        let Some(me) = self.running else { return (Context::HOST, None) };
+        me.state.set(State::Exited);
+        if let Some(joiner) = me.joiner.take()
+            && joiner.waiting.get() == Waiting::Join
+        {
+            self.wake(joiner, Wake::Done);
+        }
+        if me.has(Flags::AWAITED.and(Flags::DETACHED)) {
+            return self.exit_noticed(me);
+        }
+        (self.take_next().unwrap_or(Context::HOST), None)
+    }
+
+    /// The end of a task that a host loop waits for, or whose handle nobody holds.
+    #[cold]
+    #[inline(never)]
+    fn exit_noticed(&mut self, me: TaskRef) -> (Context, Option<StackMemory>) {
+        if me.has(Flags::AWAITED) {
+            let id = me.id();
             for host_loop in self.loops.iter_mut().filter(|host_loop| host_loop.task == Some(id)) {
                 host_loop.done = true;
             }
         }
-        if !joiner.is_none() {
-            self.wake(joiner, Wake::Done);
-        }
+        let stack = if me.has(Flags::DETACHED) { self.free(me) } else { None };
         if self.innermost_done() {
-            self.running = Slot::NONE;
-            return Context::HOST;
+            self.running = None;
+            return (Context::HOST, stack);
         }
-        self.take_next().unwrap_or(Context::HOST)
+        (self.take_next().unwrap_or(Context::HOST), stack)
     }
 
     /// A blocked task becomes ready.
-    pub(crate) fn wake(&mut self, task: Slot, wake: Wake) {
-        debug_assert_eq!(self.tasks[task].state, State::Blocked, "One Home");
-        wait_queue::unlink(task, &mut self.tasks);
-        let timer = self.tasks[task].timer;
-        if timer != NOWHERE {
-            self.timers.remove(timer, &mut self.tasks);
+    pub(crate) fn wake(&mut self, task: TaskRef, wake: Wake) {
+        debug_assert!(task.is_blocked(), "One Home");
+        wait_queue::leave(task);
+        self.make_ready(task, wake);
+    }
+
+    /// A blocked task that is in no wait queue any more becomes ready.
+    #[inline(always)]
+    fn make_ready(&mut self, task: TaskRef, wake: Wake) {
+        task.waiting.set(Waiting::Nothing);
+        task.wake.set(wake);
+        if task.timer.get() != NOWHERE {
+            self.timers.remove(task);
         }
-        if let Waiting::Join(target) = self.tasks[task].waiting
-            && let Some(target) = self.tasks.find(target)
-        {
-            self.tasks[target].joiner = Slot::NONE;
+        *self.ready.push(task) = task.context.get();
+    }
+
+    /// Wakes the task that has waited longest in a queue, whose node this is.
+    #[inline(always)]
+    pub(crate) fn wake_waiter(&mut self, queue: &WaitQueue, first: &Waiter, wake: Wake) {
+        queue.pop(first);
+        if let Some(task) = first.task() {
+            self.make_ready(task, wake);
         }
-        let block = &mut self.tasks[task];
-        block.state = State::Ready;
-        block.wake = wake;
-        *self.ready.push(task) = self.tasks[task].context;
     }
 
     /// Wakes the task that has waited longest in `queue`.
     pub(crate) fn wake_first(&mut self, queue: &WaitQueue, wake: Wake) -> bool {
         match queue.first() {
-            Some(task) => {
-                self.wake(task, wake);
+            Some(first) => {
+                self.wake_waiter(queue, first, wake);
                 true
             }
             None => false,
@@ -236,9 +332,8 @@ impl Scheduler {
     pub(crate) fn unpark(&mut self, id: TaskId) {
         let Some(task) = self.tasks.find(id) else { return };
         // Consumed when `park` returns, so that two of them count once, as with threads.
-        let block = &mut self.tasks[task];
-        block.token = true;
-        if block.state == State::Blocked && block.waiting == Waiting::Park {
+        task.set(Flags::TOKEN);
+        if task.waiting.get() == Waiting::Park {
             self.wake(task, Wake::Done);
         }
     }
@@ -246,9 +341,8 @@ impl Scheduler {
     /// Makes every blocking call of that task return `Cancelled`, the present one first.
     pub(crate) fn cancel(&mut self, id: TaskId) {
         let Some(task) = self.tasks.find(id) else { return };
-        let block = &mut self.tasks[task];
-        block.cancelled = true;
-        if block.state == State::Blocked && block.waiting != Waiting::Exit {
+        task.set(Flags::CANCELLED);
+        if task.is_blocked() && task.waiting.get() != Waiting::Exit {
             self.wake(task, Wake::Cancelled);
         }
     }
@@ -257,9 +351,9 @@ impl Scheduler {
 
     /// Wakes every sleeper whose time has come.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some(task) = self.timers.expire(now, &mut self.tasks) {
+        while let Some(task) = self.timers.expire(now) {
             // A sleep ends; what else has a deadline has missed it.
-            let wake = match self.tasks[task].waiting {
+            let wake = match task.waiting.get() {
                 Waiting::Sleep => Wake::Done,
                 _ => Wake::TimedOut,
             };
@@ -269,13 +363,16 @@ impl Scheduler {
 
     /// The next task for the host loop to continue.
     pub(crate) fn next(&mut self) -> Option<Context> {
+        self.switches = self.switches();
+        self.counted = self.ready.popped();
+        self.ready.fetch_ahead(TURNS as usize);
         self.countdown = TURNS + 1;
         self.take_next()
     }
 
     /// The host loop has control again.
     pub(crate) fn left(&mut self) {
-        self.running = Slot::NONE;
+        self.running = None;
     }
 
     /// Opens a host loop. `None`: nested too deep, or no memory.
@@ -284,16 +381,15 @@ impl Scheduler {
             return None;
         }
         room::reserve(&mut self.loops, 1).ok()?;
-        let caller = self.running;
-        if !caller.is_none() {
-            self.tasks[caller].state = State::InHost;
+        let caller = self.running.take();
+        if let Some(caller) = caller {
+            caller.state.set(State::InHost);
         }
         let mut done = false;
         if let Some(task) = task.and_then(|id| self.tasks.find(id)) {
-            self.tasks[task].awaited = true;
-            done = self.tasks[task].state == State::Exited;
+            task.set(Flags::AWAITED);
+            done = task.state.get() == State::Exited;
         }
-        self.running = Slot::NONE;
         room::push(&mut self.loops, HostLoop { name, task, done, caller });
         Some(())
     }
@@ -302,8 +398,8 @@ impl Scheduler {
     pub(crate) fn close_loop(&mut self) -> Option<HostLoop> {
         let host_loop = self.loops.pop()?;
         self.running = host_loop.caller;
-        if !self.running.is_none() {
-            self.tasks[host_loop.caller].state = State::Running;
+        if let Some(caller) = host_loop.caller {
+            caller.state.set(State::Alive);
         }
         // The enclosing call may have been finished by the loop that just ended: return at the next switch. And the timers
         // were served just now or need serving soon.
@@ -321,50 +417,62 @@ impl Scheduler {
         &self.loops
     }
 
-    /// The module ends: the running task waits for ever, and the host loops return.
-    pub(crate) fn end(&mut self, code: i32) -> Decision {
+    /// The module ends: the running task waits for ever, and the host loops return. `None` if there is no running task.
+    pub(crate) fn end(&mut self, code: i32) -> Option<Decision> {
+        let me = self.running.take()?;
         self.ended.get_or_insert(code);
-        let me = self.running;
-        let block = &mut self.tasks[me];
-        block.state = State::Blocked;
-        block.waiting = Waiting::Exit;
-        self.running = Slot::NONE;
-        Decision::Leave { save: &mut self.tasks[me].context }
+        self.most_tasks = 0;
+        me.wait_for(Waiting::Exit);
+        Some(Decision::Leave { save: me.context.as_ptr() })
     }
 
     // ---- private
 
-    #[inline]
+    /// `me` has blocked: who goes on?
+    #[inline(always)]
+    fn hand_over(&mut self, me: TaskRef) -> Decision {
+        let save = me.context.as_ptr();
+        match self.take_next() {
+            Some(to) => Decision::Switch { save, to },
+            None => Decision::Leave { save },
+        }
+    }
+
+    #[inline(always)]
     fn take_next(&mut self) -> Option<Context> {
-        self.countdown = self.countdown.saturating_sub(1);
+        // 0 after a leave: whoever is continued then comes from the host loop, which sets it.
+        self.countdown -= 1;
         let next = if self.countdown == 0 { None } else { self.ready.pop() };
         match next {
-            Some(next) => Some(self.continue_with(next.task, next.context)),
+            Some(next) => {
+                self.running = next.task;
+                Some(next.context)
+            }
             None => {
-                self.running = Slot::NONE;
+                self.running = None;
                 None
             }
         }
     }
+}
 
-    #[inline]
-    fn continue_with(&mut self, task: Slot, context: Context) -> Context {
-        self.running = task;
-        self.tasks[task].state = State::Running;
-        self.switches += 1;
-        context
-    }
+/// Why a task does not block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    Cancelled,
+    Itself,
+    NotInTask,
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(unsafe_code, reason = "contexts made of numbers, which nobody continues")]
 
-    use super::{Block, Decision, Scheduler, TURNS};
-    use crate::task::{Slot, TaskId, Waiting, Wake};
+    use super::{Block, Decision, Refused, Scheduler, TURNS};
+    use crate::task::{TaskId, TaskRef, Waiting, Wake};
     use crate::task_list::Report;
     use crate::time::Instant;
-    use crate::wait_queue::WaitQueue;
+    use crate::wait_queue::{WaitQueue, Waiter};
     use alloc::format;
     use windlass_arch::Context;
 
@@ -374,10 +482,10 @@ mod tests {
 
     /// Spawns a task whose context is a number; nothing runs.
     fn spawn(scheduler: &mut Scheduler, context: usize) -> TaskId {
-        let id = scheduler.admit().expect("memory");
+        let task = scheduler.admit(false).expect("memory");
         // SAFETY: never continued.
-        scheduler.start(id.slot(), unsafe { Context::from_raw(context) });
-        id
+        scheduler.start(task, unsafe { Context::from_raw(context) });
+        task.id()
     }
 
     /// What a switch would do to the saved place.
@@ -400,38 +508,54 @@ mod tests {
         }
     }
 
+    fn yielded(scheduler: &mut Scheduler) -> Decision {
+        scheduler.yield_now().expect("a running task")
+    }
+
+    fn blocked(scheduler: &mut Scheduler, how: &Block<'_>) -> Result<Decision, Refused> {
+        scheduler.block(how).map(|(_, decision)| decision)
+    }
+
+    fn exited(scheduler: &mut Scheduler) -> Context {
+        scheduler.exit().0
+    }
+
+    fn task(scheduler: &Scheduler, id: TaskId) -> TaskRef {
+        scheduler.tasks.find(id).expect("alive")
+    }
+
     fn next(scheduler: &mut Scheduler) -> Option<usize> {
         scheduler.next().map(number)
     }
 
     #[test]
     fn a_task_alone_stays_until_the_timers_are_due_for_a_look() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         spawn(&mut scheduler, 1);
         assert_eq!(next(&mut scheduler), Some(1));
         for _ in 1..TURNS {
-            assert!(matches!(scheduler.yield_now(), Decision::Stay));
+            assert!(matches!(yielded(&mut scheduler), Decision::Stay));
         }
-        left(scheduler.yield_now(), 11);
+        left(yielded(&mut scheduler), 11);
         assert_eq!(next(&mut scheduler), Some(11));
     }
 
     #[test]
     fn yielding_goes_to_the_tail_and_saves_into_the_queue() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         for context in [1, 2, 3] {
             spawn(&mut scheduler, context);
         }
         assert_eq!(next(&mut scheduler), Some(1));
-        assert_eq!(switched(scheduler.yield_now(), 11), 2);
-        assert_eq!(switched(scheduler.yield_now(), 12), 3);
-        assert_eq!(switched(scheduler.yield_now(), 13), 11);
-        assert_eq!(switched(scheduler.yield_now(), 21), 12);
+        assert_eq!(switched(yielded(&mut scheduler), 11), 2);
+        assert_eq!(switched(yielded(&mut scheduler), 12), 3);
+        assert_eq!(switched(yielded(&mut scheduler), 13), 11);
+        assert_eq!(switched(yielded(&mut scheduler), 21), 12);
     }
 
     #[test]
     fn two_tasks_that_yield_to_each_other_leave_to_the_host_loop_every_64_switches() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         spawn(&mut scheduler, 1);
         spawn(&mut scheduler, 2);
         for _ in 0..3 {
@@ -439,7 +563,7 @@ mod tests {
             let mut turns = 0;
             loop {
                 turns += 1;
-                match scheduler.yield_now() {
+                match yielded(&mut scheduler) {
                     Decision::Switch { .. } => {}
                     Decision::Leave { .. } => break,
                     Decision::Stay => panic!("the other one is ready"),
@@ -452,46 +576,48 @@ mod tests {
 
     #[test]
     fn a_blocked_task_is_woken_to_the_tail_first_come_first_served() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         let queue = WaitQueue::new();
         for context in [1, 2, 3] {
             spawn(&mut scheduler, context);
         }
-        let how = Block { queue: Some(&queue), ..Block::on(Waiting::Receive) };
+        let nodes = [const { Waiter::new() }; 2];
+        let how = |node| Block { queue: Some((&queue, &nodes[node])), ..Block::on(Waiting::Receive) };
         assert_eq!(next(&mut scheduler), Some(1));
-        assert_eq!(switched(scheduler.block(&how).expect("not cancelled"), 11), 2);
-        assert_eq!(switched(scheduler.block(&how).expect("not cancelled"), 12), 3);
+        assert_eq!(switched(blocked(&mut scheduler, &how(0)).expect("not cancelled"), 11), 2);
+        assert_eq!(switched(blocked(&mut scheduler, &how(1)).expect("not cancelled"), 12), 3);
         scheduler.wake_all(&queue, Wake::Done);
-        assert_eq!(switched(scheduler.yield_now(), 13), 11);
-        assert_eq!(switched(scheduler.yield_now(), 21), 12);
-        assert_eq!(switched(scheduler.yield_now(), 22), 13);
+        assert_eq!(switched(yielded(&mut scheduler), 13), 11);
+        assert_eq!(switched(yielded(&mut scheduler), 21), 12);
+        assert_eq!(switched(yielded(&mut scheduler), 22), 13);
     }
 
     #[test]
     fn a_deadline_that_comes_first_takes_the_task_out_of_its_wait_queue() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         let queue = WaitQueue::new();
         let id = spawn(&mut scheduler, 1);
         assert_eq!(next(&mut scheduler), Some(1));
         let deadline = Some(Instant::from_nanos(5));
-        let how = Block { queue: Some(&queue), deadline, ..Block::on(Waiting::Send) };
-        left(scheduler.block(&how).expect("not cancelled"), 11);
+        let node = Waiter::new();
+        let how = Block { queue: Some((&queue, &node)), deadline, ..Block::on(Waiting::Send) };
+        left(blocked(&mut scheduler, &how).expect("not cancelled"), 11);
         scheduler.expire(Instant::from_nanos(4));
         assert!(scheduler.is_idle());
         scheduler.expire(Instant::from_nanos(5));
         assert!(queue.is_empty());
-        assert_eq!(scheduler.tasks[id.slot()].wake, Wake::TimedOut);
+        assert_eq!(task(&scheduler, id).wake.get(), Wake::TimedOut);
         assert_eq!(next(&mut scheduler), Some(11));
     }
 
     #[test]
     fn the_end_of_the_awaited_task_leaves_although_others_are_ready() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         let awaited = spawn(&mut scheduler, 1);
         spawn(&mut scheduler, 2);
         scheduler.open_loop("call", Some(awaited)).expect("memory");
         assert_eq!(next(&mut scheduler), Some(1));
-        assert_eq!(scheduler.exit(), Context::HOST);
+        assert_eq!(exited(&mut scheduler), Context::HOST);
         assert!(scheduler.innermost_done());
         assert_eq!(scheduler.close_loop().map(|host_loop| host_loop.name), Some("call"));
         assert_eq!(next(&mut scheduler), Some(2));
@@ -499,33 +625,33 @@ mod tests {
 
     #[test]
     fn a_call_that_was_finished_by_an_inner_loop_returns_at_the_next_switch() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         let outer = spawn(&mut scheduler, 1);
-        spawn(&mut scheduler, 2);
+        let second = spawn(&mut scheduler, 2);
         scheduler.open_loop("outer", Some(outer)).expect("memory");
         assert_eq!(next(&mut scheduler), Some(1));
-        assert_eq!(switched(scheduler.yield_now(), 11), 2);
+        assert_eq!(switched(yielded(&mut scheduler), 11), 2);
         // Task 2 calls the host, which calls in again.
         let inner = spawn(&mut scheduler, 3);
         scheduler.open_loop("inner", Some(inner)).expect("memory");
         assert!(format!("{}", Report { scheduler: &scheduler, most: 9 }).contains("task 1: in a host call"));
         assert_eq!(next(&mut scheduler), Some(11));
-        assert_eq!(number(scheduler.exit()), 3, "the inner loop goes on although the outer call is done");
-        assert_eq!(scheduler.exit(), Context::HOST);
+        assert_eq!(number(exited(&mut scheduler)), 3, "the inner loop goes on although the outer call is done");
+        assert_eq!(exited(&mut scheduler), Context::HOST);
         scheduler.close_loop();
-        assert_eq!(scheduler.running(), Some(Slot::new(1)), "the host call returned into its task");
+        assert_eq!(scheduler.running().map(|me| me.id()), Some(second), "the host call returned into its task");
         spawn(&mut scheduler, 4);
-        left(scheduler.yield_now(), 12);
+        left(yielded(&mut scheduler), 12);
         assert!(scheduler.innermost_done());
     }
 
     #[test]
     fn a_cancelled_task_may_not_block_again() {
-        let mut scheduler = Scheduler::new();
+        let mut scheduler = Scheduler::new(usize::MAX);
         let id = spawn(&mut scheduler, 1);
         assert_eq!(next(&mut scheduler), Some(1));
         scheduler.cancel(id);
-        assert_eq!(scheduler.block(&Block::on(Waiting::Park)).err(), Some(Wake::Cancelled));
-        assert_eq!(scheduler.block(&Block::on(Waiting::Sleep)).err(), Some(Wake::Cancelled));
+        assert_eq!(blocked(&mut scheduler, &Block::on(Waiting::Park)).err(), Some(Refused::Cancelled));
+        assert_eq!(blocked(&mut scheduler, &Block::on(Waiting::Sleep)).err(), Some(Refused::Cancelled));
     }
 }

@@ -9,6 +9,9 @@
 //!   │ frames                   │
 //! ```
 //!
+//! A *warm* spawn, which finds a free task block that has kept its stack, is inlined into the caller: its size and alignment are
+//! constants there. Every other one goes through one function for all types.
+//!
 //! *Result Home*: after the task has exited, exactly one of these drops or takes the result: the task itself if it was detached
 //! before, else its only handle. The stack goes back to the pool at the same moment.
 #![allow(unsafe_code, reason = "the closure and the result live on the task's stack")]
@@ -17,9 +20,9 @@ use crate::current::Task;
 use crate::dispatcher;
 use crate::error::{JoinError, Panic, SpawnError, SpawnErrorKind};
 use crate::runtime;
-use crate::scheduler::Block;
-use crate::stacks::{self, StackError};
-use crate::task::{Slot, State, TaskId, Waiting, Wake};
+use crate::scheduler::Refused;
+use crate::stacks::{self, StackError, StackMemory};
+use crate::task::{State, TaskId, TaskRef};
 use alloc::borrow::Cow;
 use core::alloc::Layout;
 use core::fmt;
@@ -46,16 +49,66 @@ use windlass_arch::{self as arch, Context, Entry};
 /// });
 /// assert_eq!(sum, 5050);
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
+    if const { WARM && stack_for(Layout::new::<Packet<F, T>>()) <= KEPT_MIN }
+        && let Some(task) = runtime::with(|scheduler| scheduler.readmit())
+    {
+        return begin_warm(task, f);
+    }
     match Builder::new().spawn(f) {
         Ok(handle) => handle,
         Err(error) => panic!("windlass: {error}"),
     }
+}
+
+/// Whether a warm spawn is inlined. Where code is shipped over a wire, one function for all types is worth more.
+const WARM: bool = cfg!(not(target_arch = "wasm32"));
+
+/// The smallest stack, in bytes, that a free block keeps: one for which it is known without a look that a small packet fits.
+const KEPT_MIN: usize = 4096;
+
+/// The smallest stack for a task with this packet.
+const fn stack_for(packet: Layout) -> usize {
+    let align = if packet.align() > arch::STACK_ALIGN { packet.align() } else { arch::STACK_ALIGN };
+    packet.size() + align + arch::STACK_MIN
+}
+
+/// Lays a task out on its stack: returns the place of its packet, and its context.
+///
+/// # Safety
+/// The stack is the task's until its end, and at least [`stack_for`] the packet long. The packet is filled before the context is continued,
+/// and `entry` takes it.
+#[inline(always)]
+unsafe fn lay_out(stack: &StackMemory, packet: Layout, entry: Entry) -> (*mut (), Context) {
+    let align = packet.align().max(arch::STACK_ALIGN);
+    let place = stack.base().wrapping_sub(packet.size()).map_addr(|address| address & !(align - 1));
+    let base = place.map_addr(|address| address & !(arch::STACK_ALIGN - 1));
+    // SAFETY: there are at least `STACK_MIN` bytes between limit and base, by the caller's word.
+    let context = unsafe { arch::prepare(stack.limit(), base, entry, place.cast()) };
+    (place.cast(), context)
+}
+
+/// Begins a task on the stack that its block has kept.
+#[inline(always)]
+fn begin_warm<F, T>(task: TaskRef, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let Some(stack) = task.stack() else { unreachable!("a block that has kept its stack has one") };
+    // SAFETY: the block has kept the stack for its next task, it is at least `KEPT_MIN` long, and the packet is filled next.
+    let (place, context) = unsafe { lay_out(stack, Layout::new::<Packet<F, T>>(), entry::<F, T>) };
+    let packet = place.cast::<Packet<F, T>>();
+    // SAFETY: the packet lies in the task's stack, which nobody else uses.
+    unsafe { (*packet).closure = ManuallyDrop::new(f) };
+    runtime::with(|scheduler| scheduler.start(task, context));
+    JoinHandle { task, id: task.id(), result: packet.cast(), not_send: PhantomData }
 }
 
 /// Name and stack size of a task to spawn.
@@ -106,13 +159,12 @@ impl Builder {
     {
         match self.prepare(Layout::new::<Packet<F, T>>(), entry::<F, T>) {
             Err(kind) => Err(SpawnError { kind, closure: f }),
-            Ok((id, packet)) => {
+            Ok((task, packet)) => {
                 let packet = packet.cast::<Packet<F, T>>();
                 // SAFETY: the packet lies in the new stack, which nobody else uses; the task has not begun.
                 unsafe { (*packet).closure = ManuallyDrop::new(f) };
-                // SAFETY: a field of the packet.
-                let result = unsafe { &raw mut (*packet).result }.cast();
-                Ok(JoinHandle { id, result, not_send: PhantomData })
+                // Both fields of the packet lie at its beginning.
+                Ok(JoinHandle { task, id: task.id(), result: packet.cast(), not_send: PhantomData })
             }
         }
     }
@@ -120,48 +172,58 @@ impl Builder {
     /// Makes a task that will call `entry` with the place of its packet, which the caller fills, and queues it.
     ///
     /// For all types of closures: there are many, and this is the long part.
-    fn prepare(self, packet: Layout, entry: Entry) -> Result<(TaskId, *mut ()), SpawnErrorKind> {
+    fn prepare(self, packet: Layout, entry: Entry) -> Result<(TaskRef, *mut ()), SpawnErrorKind> {
         let runtime = runtime::current();
-        let size = self.stack_size.unwrap_or(runtime.stack_size.get());
-        let align = packet.align().max(arch::STACK_ALIGN);
-        let minimum = packet.size() + align + arch::STACK_MIN;
+        let usual = runtime.stack_size.get();
+        let size = self.stack_size.unwrap_or(usual);
+        let minimum = stack_for(packet);
         if size > stacks::MAX_SIZE {
             return Err(SpawnErrorKind::StackTooLarge);
         }
         if size < minimum {
             return Err(SpawnErrorKind::StackTooSmall { minimum });
         }
-        let id = runtime::with(|scheduler| {
+        // Smaller ones are not kept, so that `spawn` need not look.
+        let usual = size == usual && size >= KEPT_MIN;
+        let task = runtime::with(|scheduler| {
             if scheduler.ended.is_some() {
                 return Err(SpawnErrorKind::Ended);
             }
-            if scheduler.tasks.alive() >= runtime.max_tasks.get() {
+            if scheduler.is_full() {
                 return Err(SpawnErrorKind::TooManyTasks);
             }
-            scheduler.admit().map_err(|_| SpawnErrorKind::OutOfMemory)
+            scheduler.admit(usual).map_err(|_| SpawnErrorKind::OutOfMemory)
         })?;
-        let acquired = runtime.stacks.borrow_mut().acquire(size);
-        runtime::with(|scheduler| match acquired {
-            Ok(stack) => {
-                let place =
-                    stack.base().wrapping_sub(packet.size()).map_addr(|address| address & !(align - 1));
-                let base = place.map_addr(|address| address & !(arch::STACK_ALIGN - 1));
-                // SAFETY: there are at least `STACK_MIN` bytes between limit and base; the stack is kept until the task's end.
-                let context = unsafe { arch::prepare(stack.limit(), base, entry, place.cast()) };
-                let block = &mut scheduler.tasks[id.slot()];
-                block.stack = Some(stack);
-                block.name = self.name;
-                scheduler.start(id.slot(), context);
-                Ok((id, place.cast()))
+        if task.stack().is_none() {
+            match runtime.stacks.borrow_mut().acquire(size) {
+                Ok(stack) => task.stack.set(Some(stack)),
+                Err(error) => {
+                    task.usual.set(0);
+                    // It has no stack, so none is left over.
+                    let _ = runtime::with(|scheduler| scheduler.free(task));
+                    return Err(match error {
+                        StackError::OutOfMemory => SpawnErrorKind::OutOfMemory,
+                        StackError::TooManyGuards => SpawnErrorKind::TooManyGuards,
+                    });
+                }
             }
-            Err(error) => {
-                scheduler.tasks.free(id.slot());
-                Err(match error {
-                    StackError::OutOfMemory => SpawnErrorKind::OutOfMemory,
-                    StackError::TooManyGuards => SpawnErrorKind::TooManyGuards,
-                })
+            if !usual {
+                task.usual.set(0);
             }
-        })
+        }
+        if let Some(name) = self.name {
+            task.set_name(name);
+        }
+        let Some(stack) = task.stack() else { unreachable!("set above, or kept") };
+        // SAFETY: the stack is the task's and as long as asked for; `spawn` fills the packet before it does anything else.
+        let (place, context) = unsafe { lay_out(stack, packet, entry) };
+        runtime::with(|scheduler| {
+            if usual {
+                scheduler.note_usual(task);
+            }
+            scheduler.start(task, context);
+        });
+        Ok((task, place))
     }
 }
 
@@ -222,7 +284,11 @@ fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 }
 
 /// The right to a task's result. Dropping it detaches the task, which goes on.
+///
+/// *Handled*: the task's block is not given to another task before the handle gives it back.
 pub struct JoinHandle<T> {
+    /// Followed only while there is a runtime.
+    task: TaskRef,
     id: TaskId,
     result: *mut Result<T, Panic>,
     not_send: PhantomData<*mut ()>,
@@ -242,26 +308,20 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     /// Outside a task, unless the task has finished.
+    #[inline]
+    #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        loop {
-            let (finished, itself) = match runtime::existing() {
-                None => return Err(JoinError::NoRuntime),
-                Some(_) => runtime::with(|scheduler| {
-                    let slot = self.id.slot();
-                    (scheduler.tasks[slot].state == State::Exited, scheduler.running() == Some(slot))
-                }),
-            };
-            if finished {
-                return self.take().map_err(JoinError::Panicked);
-            }
-            if itself {
-                return Err(JoinError::Itself);
-            }
-            match dispatcher::block("JoinHandle::join", &Block::on(Waiting::Join(self.id))) {
-                Wake::Cancelled => return Err(JoinError::Cancelled),
-                Wake::Done | Wake::All | Wake::TimedOut => {}
+        if runtime::existing().is_none() {
+            return Err(JoinError::NoRuntime);
+        }
+        if self.task.state.get() != State::Exited {
+            match dispatcher::join(self.task) {
+                Ok(()) => {}
+                Err(Refused::Itself) => return Err(JoinError::Itself),
+                Err(Refused::Cancelled | Refused::NotInTask) => return Err(JoinError::Cancelled),
             }
         }
+        self.take().map_err(JoinError::Panicked)
     }
 
     /// Returns whether the task has finished.
@@ -269,8 +329,7 @@ impl<T> JoinHandle<T> {
     /// # Context
     /// Task or host.
     pub fn is_finished(&self) -> bool {
-        runtime::existing().is_none()
-            || runtime::with(|scheduler| scheduler.tasks[self.id.slot()].state == State::Exited)
+        runtime::existing().is_none() || self.task.state.get() == State::Exited
     }
 
     /// Makes every call of the task that would block return `Cancelled`, the present one first.
@@ -296,13 +355,14 @@ impl<T> JoinHandle<T> {
     }
 
     /// Takes the result of a task that has exited.
+    #[inline(always)]
     pub(crate) fn take(self) -> Result<T, Panic> {
         debug_assert!(self.is_finished(), "Result Home");
         // SAFETY: Result Home: the task has exited and this is its handle, which forgets itself.
         let result = unsafe { ptr::read(self.result) };
-        let slot = self.id.slot();
+        let task = self.task;
         mem::forget(self);
-        dispatcher::reap(slot);
+        dispatcher::reap(task);
         result
     }
 
@@ -310,6 +370,7 @@ impl<T> JoinHandle<T> {
     #[cfg(feature = "asynchronous")]
     pub(crate) fn into_raw(self) -> RawHandle {
         let raw = RawHandle {
+            task: self.task,
             id: self.id,
             result: self.result.cast(),
             detach: |raw| drop(JoinHandle::<T>::from(raw)),
@@ -321,7 +382,7 @@ impl<T> JoinHandle<T> {
     /// Takes the type on again.
     #[cfg(feature = "asynchronous")]
     fn from(raw: &RawHandle) -> JoinHandle<T> {
-        JoinHandle { id: raw.id, result: raw.result.cast(), not_send: PhantomData }
+        JoinHandle { task: raw.task, id: raw.id, result: raw.result.cast(), not_send: PhantomData }
     }
 
     /// # Safety
@@ -338,6 +399,7 @@ impl<T> JoinHandle<T> {
 #[cfg(feature = "asynchronous")]
 #[derive(Debug)]
 pub(crate) struct RawHandle {
+    task: TaskRef,
     id: TaskId,
     result: *mut (),
     detach: fn(&RawHandle),
@@ -350,7 +412,7 @@ impl RawHandle {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        runtime::with(|scheduler| scheduler.tasks[self.id.slot()].state == State::Exited)
+        self.task.state.get() == State::Exited
     }
 }
 
@@ -366,15 +428,15 @@ impl<T> Drop for JoinHandle<T> {
         if runtime::existing().is_none() {
             return;
         }
-        if dispatcher::detach(self.id.slot()) {
+        if dispatcher::detach(self.task) {
             /// Gives the stack back, also if the result's destructor panics.
-            struct Reap(Slot);
+            struct Reap(TaskRef);
             impl Drop for Reap {
                 fn drop(&mut self) {
                     dispatcher::reap(self.0);
                 }
             }
-            let _reap = Reap(self.id.slot());
+            let _reap = Reap(self.task);
             // SAFETY: Result Home: the task has exited and this is its handle.
             unsafe { ptr::drop_in_place(self.result) };
         }

@@ -1,8 +1,7 @@
 //! The list of tasks that reports carry.
 
 use crate::scheduler::Scheduler;
-use crate::task::{State, TaskBlock};
-use alloc::borrow::Cow;
+use crate::task::State;
 use core::fmt;
 
 /// The list of tasks that errors carry: one line a task, but for the exited ones.
@@ -20,9 +19,9 @@ pub(crate) struct Report<'a> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = 0;
-        for (id, block) in self.scheduler.tasks.iter() {
-            let TaskBlock { state, name, waiting, .. } = block;
-            if *state == State::Exited {
+        for block in self.scheduler.tasks.iter() {
+            let state = block.state.get();
+            if state == State::Exited {
                 continue;
             }
             lines += 1;
@@ -32,17 +31,16 @@ impl fmt::Display for Report<'_> {
             if lines > 1 {
                 f.write_str("\n")?;
             }
-            write!(f, "  task {id}")?;
-            if let Some(name) = name {
-                let name: &Cow<'static, str> = name;
+            write!(f, "  task {}", block.id())?;
+            if let Some(name) = block.name() {
                 write!(f, " \"{name}\"")?;
             }
-            match state {
-                State::Blocked => write!(f, ": {waiting}")?,
-                State::Ready => f.write_str(": ready")?,
-                State::Running => f.write_str(": running")?,
-                State::InHost => f.write_str(": in a host call")?,
-                State::Free | State::Exited => {}
+            let running = self.scheduler.running().is_some_and(|me| me.id() == block.id());
+            match (state, block.joined()) {
+                (State::InHost, _) => f.write_str(": in a host call")?,
+                _ if running => f.write_str(": running")?,
+                (_, Some(task)) => write!(f, ": {} {}", block.waiting.get(), task.id())?,
+                (_, None) => write!(f, ": {}", block.waiting.get())?,
             }
         }
         if lines == 0 {

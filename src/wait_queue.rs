@@ -1,118 +1,181 @@
-//! Who waits for an event: a FIFO list through the task blocks.
+//! Who waits for an event: a FIFO list of nodes on the blocked tasks' stacks.
 //!
 //! ```text
-//!   WaitQueue { head ──► task 3 ⇄ task 9 ⇄ task 4 ◄── tail }
+//!   WaitQueue { head ──► Waiter (task 3) ⇄ Waiter (task 9) ⇄ Waiter (task 4) ◄── tail }
 //! ```
 //!
-//! The queue is a part of the channel, mutex or other object that is waited for; the links are in the task blocks, so waiting
-//! allocates nothing, and a task that times out or is cancelled leaves from the middle in constant time.
+//! The queue is a part of the channel, mutex or other object that is waited for; a node is a local variable of the blocking call. So waiting
+//! allocates nothing, a waker finds in one place all that it needs, and a task that times out or is cancelled leaves from the middle in
+//! constant time.
 //!
-//! *Anchored*: while a task is linked, its `queue` points to the queue, which does not move or go away: the blocked call borrows it,
-//! and a suspended task's stack, which holds that borrow, is never freed while the task may go on.
-#![allow(unsafe_code, reason = "a task block points back to the queue that it is linked in (Anchored)")]
+//! *Anchored*: while a node is linked, it stays where it is and so does the queue: the blocked call borrows both, and a suspended
+//! task's stack, which holds that borrow, is never freed while the task may go on. The node leaves the queue before the call returns.
+//!
+//! The head's `previous` and the tail's `next` are stale: the queue itself knows who its ends are. That saves a waker two stores.
+#![allow(unsafe_code, reason = "nodes on other tasks' stacks are reached through pointers (Anchored)")]
 
-use crate::task::{Slot, Tasks};
+use crate::task::TaskRef;
 use core::cell::Cell;
+use core::ptr;
 
 /// A FIFO queue of blocked tasks.
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
-    head: Cell<Slot>,
-    tail: Cell<Slot>,
+    head: Cell<*const Waiter>,
+    /// Stale while the queue is empty.
+    tail: Cell<*const Waiter>,
+}
+
+/// A blocked task's node.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    next: Cell<*const Waiter>,
+    previous: Cell<*const Waiter>,
+    queue: Cell<*const WaitQueue>,
+    task: Cell<Option<TaskRef>>,
+}
+
+impl Waiter {
+    /// A node that is in no queue.
+    #[inline(always)]
+    pub(crate) const fn new() -> Waiter {
+        Waiter {
+            next: Cell::new(ptr::null()),
+            previous: Cell::new(ptr::null()),
+            queue: Cell::new(ptr::null()),
+            task: Cell::new(None),
+        }
+    }
+
+    /// The task whose node this is, once it was in a queue.
+    #[inline(always)]
+    pub(crate) fn task(&self) -> Option<TaskRef> {
+        self.task.get()
+    }
 }
 
 impl WaitQueue {
     pub(crate) const fn new() -> WaitQueue {
-        WaitQueue { head: Cell::new(Slot::NONE), tail: Cell::new(Slot::NONE) }
+        WaitQueue { head: Cell::new(ptr::null()), tail: Cell::new(ptr::null()) }
     }
 
+    #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.get().is_none()
+        self.head.get().is_null()
     }
 
-    /// The task that has waited longest.
-    pub(crate) fn first(&self) -> Option<Slot> {
-        Some(self.head.get()).filter(|slot| !slot.is_none())
+    /// The node that has waited longest; alive until its task goes on.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> Option<&Waiter> {
+        // SAFETY: Anchored.
+        unsafe { self.head.get().as_ref() }
     }
 
-    /// Appends `task`, which is in no queue. The caller upholds *Anchored* by blocking right away.
-    pub(crate) fn push(&self, task: Slot, tasks: &mut Tasks) {
-        debug_assert!(tasks[task].queue.is_null(), "One Home");
-        let tail = self.tail.replace(task);
-        let block = &mut tasks[task];
-        block.queue = self;
-        block.previous = tail;
-        block.next = Slot::NONE;
-        if tail.is_none() {
-            self.head.set(task);
+    /// Appends `waiter`, which is in no queue, for `task`. The caller upholds *Anchored* by blocking right away.
+    #[inline(always)]
+    pub(crate) fn push(&self, waiter: &Waiter, task: TaskRef) {
+        waiter.task.set(Some(task));
+        waiter.queue.set(self);
+        waiter.next.set(ptr::null());
+        if self.head.get().is_null() {
+            self.head.set(waiter);
         } else {
-            tasks[tail].next = task;
+            let tail = self.tail.get();
+            waiter.previous.set(tail);
+            // SAFETY: the queue is not empty, so its tail is linked: Anchored.
+            unsafe { (*tail).next.set(waiter) };
         }
+        self.tail.set(waiter);
+    }
+
+    /// Takes the node off that has waited longest, which is `first`.
+    #[inline(always)]
+    pub(crate) fn pop(&self, first: &Waiter) {
+        debug_assert!(ptr::eq(self.head.get(), first), "One Home");
+        self.head.set(first.next.get());
     }
 }
 
-/// Takes `task` out of the wait queue that it is in, if any.
-pub(crate) fn unlink(task: Slot, tasks: &mut Tasks) {
-    let block = &mut tasks[task];
-    let queue = core::mem::take(&mut block.queue);
-    if queue.is_null() {
+/// Takes `task`, which is blocked, out of the queue that it waits in, if it waits in one.
+pub(crate) fn leave(task: TaskRef) {
+    if let Some(waiter) = task.waiter() {
+        // SAFETY: Anchored: the task is blocked, so its node is where it was.
+        unlink(unsafe { waiter.as_ref() });
+    }
+}
+
+/// Takes `waiter`, which is in a queue, out of it.
+fn unlink(waiter: &Waiter) {
+    // SAFETY: Anchored: the node is linked, so its queue is alive where it was.
+    let queue = unsafe { &*waiter.queue.get() };
+    let next = waiter.next.get();
+    if ptr::eq(queue.head.get(), waiter) {
+        queue.head.set(next);
         return;
     }
-    let (previous, next) = (block.previous, block.next);
-    (block.previous, block.next) = (Slot::NONE, Slot::NONE);
-    // SAFETY: Anchored: the task was linked, so its queue is alive where it was.
-    let queue = unsafe { &*queue };
-    if previous.is_none() {
-        queue.head.set(next);
-    } else {
-        tasks[previous].next = next;
-    }
-    if next.is_none() {
+    let previous = waiter.previous.get();
+    // SAFETY: it is not the head, so it has a neighbour before it, which is linked: Anchored.
+    unsafe { (*previous).next.set(next) };
+    if next.is_null() {
         queue.tail.set(previous);
     } else {
-        tasks[next].previous = previous;
+        // SAFETY: a linked neighbour: Anchored.
+        unsafe { (*next).previous.set(previous) };
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{WaitQueue, unlink};
-    use crate::task::{Slot, Tasks};
+    use super::{WaitQueue, Waiter, unlink};
+    use crate::task::{TaskRef, Tasks};
     use alloc::vec::Vec;
+    use core::ptr;
 
-    fn content(queue: &WaitQueue, tasks: &Tasks) -> Vec<usize> {
+    fn content(queue: &WaitQueue) -> Vec<TaskRef> {
         let mut found = Vec::new();
         let mut at = queue.first();
-        while let Some(slot) = at {
-            found.push(slot.index());
-            at = Some(tasks[slot].next).filter(|next| !next.is_none());
+        while let Some(waiter) = at {
+            found.extend(waiter.task());
+            // SAFETY: linked nodes are alive in this test.
+            at = unsafe { waiter.next.get().as_ref() };
         }
         found
     }
 
     /// Every sequence of up to six operations on three tasks, against a plain list.
     #[test]
-    fn all_short_sequences_of_push_and_unlink_agree_with_a_list() {
-        const OPERATIONS: usize = 6; // push or unlink one of three tasks
+    fn all_short_sequences_of_push_pop_and_unlink_agree_with_a_list() {
+        const OPERATIONS: usize = 7; // push or unlink one of three tasks, or pop
+        let mut table = Tasks::new();
+        table.grow().expect("memory");
+        let tasks = [(); 3].map(|()| table.admit().expect("room"));
         for sequence in 0..OPERATIONS.pow(6) {
-            let mut tasks = Tasks::new();
-            for _ in 0..3 {
-                tasks.admit().expect("memory");
-            }
-            let (queue, mut model) = (WaitQueue::new(), Vec::new());
+            let waiters = [const { Waiter::new() }; 3];
+            let queue = WaitQueue::new();
+            let mut model: Vec<usize> = Vec::new();
             let mut rest = sequence;
             for _ in 0..6 {
-                let (operation, task) = (rest % OPERATIONS / 3, rest % 3);
+                let (operation, task) = (rest % OPERATIONS / 3, rest % OPERATIONS % 3);
                 rest /= OPERATIONS;
-                let slot = Slot::new(task as u32);
-                if operation == 1 {
-                    unlink(slot, &mut tasks);
-                    model.retain(|&other| other != task);
-                } else if tasks[slot].queue.is_null() {
-                    queue.push(slot, &mut tasks);
-                    model.push(task);
+                match operation {
+                    2 => match queue.first() {
+                        Some(first) => {
+                            queue.pop(first);
+                            assert!(ptr::eq(first, &waiters[model.remove(0)]));
+                        }
+                        None => assert!(model.is_empty()),
+                    },
+                    1 if model.contains(&task) => {
+                        unlink(&waiters[task]);
+                        model.retain(|&other| other != task);
+                    }
+                    0 if !model.contains(&task) => {
+                        queue.push(&waiters[task], tasks[task]);
+                        model.push(task);
+                    }
+                    _ => {}
                 }
-                assert_eq!(content(&queue, &tasks), model);
+                assert_eq!(content(&queue), model.iter().map(|&task| tasks[task]).collect::<Vec<_>>());
                 assert_eq!(queue.is_empty(), model.is_empty());
             }
         }

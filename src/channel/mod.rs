@@ -37,11 +37,11 @@ pub use error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::dispatcher;
 use crate::runtime;
 use crate::scheduler::Block;
-use crate::task::{Slot, Waiting, Wake};
+use crate::task::{Waiting, Wake};
 use crate::time::Moment;
 #[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{WaitQueue, Waiter};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
@@ -112,99 +112,139 @@ impl Side {
     }
 }
 
-/// Where a blocked end expects or offers a value; on its own stack.
-type Place<T> = Cell<Option<T>>;
+/// A blocked end, on its own stack: its node in the queue, and the place where it expects or offers a value.
+#[repr(C)]
+struct Offer<T> {
+    node: Waiter,
+    place: Cell<Option<T>>,
+}
+
+impl<T> Offer<T> {
+    #[inline(always)]
+    fn of(value: Option<T>) -> Offer<T> {
+        Offer { node: Waiter::new(), place: Cell::new(value) }
+    }
+}
 
 impl<T> Channel<T> {
-    /// Takes the longest waiting end of `side` off the queue; `wake` says what its call returns. Returns its place, to be used
-    /// before the next switch.
-    fn take_waiting(&self, side: &Side, wake: Wake) -> Option<&Place<T>> {
-        runtime::with(|scheduler| {
-            let task: Slot = side.waiting.first()?;
-            let place = scheduler.tasks[task].value.cast::<Place<T>>();
-            scheduler.wake(task, wake);
-            // SAFETY: the task blocked in this channel with a `Place<T>` on its stack, and runs only after a switch.
-            Some(unsafe { &*place })
-        })
+    /// The longest waiting end of `side`, which `wake_first` wakes.
+    #[inline(always)]
+    fn first<'a>(&self, side: &'a Side) -> Option<&'a Offer<T>> {
+        let first = side.waiting.first()?;
+        // SAFETY: whoever waits in this channel does so with the node of an `Offer<T>`, which begins with it.
+        Some(unsafe { &*core::ptr::from_ref(first).cast::<Offer<T>>() })
     }
 
+    /// Takes the first of `side`, which that is, off the queue and makes it ready. Its offer stays until the next switch.
+    #[inline(always)]
+    fn wake_first(&self, side: &Side, first: &Offer<T>) {
+        runtime::with(|scheduler| scheduler.wake_waiter(&side.waiting, &first.node, Wake::Done));
+    }
+
+    #[inline(always)]
+    #[track_caller]
     fn send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
         let value = match self.try_send(value) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Closed(value)) => return Err(SendError::Closed(value)),
             Err(TrySendError::Full(value)) => value,
         };
-        let place: Place<T> = Cell::new(Some(value));
-        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &place);
-        match (wake, place.take()) {
-            (Wake::Done, _) | (_, None) => Ok(()),
-            (Wake::All, Some(value)) => Err(SendError::Closed(value)),
-            (Wake::TimedOut, Some(value)) => Err(SendError::TimedOut(value)),
-            (Wake::Cancelled, Some(value)) => Err(SendError::Cancelled(value)),
+        let offer = Offer::of(Some(value));
+        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.node);
+        match (offer.place.take(), wake) {
+            (None, _) | (_, Wake::Done) => Ok(()),
+            (Some(value), Wake::All) => Err(SendError::Closed(value)),
+            (Some(value), Wake::TimedOut) => Err(SendError::TimedOut(value)),
+            (Some(value), Wake::Cancelled) => Err(SendError::Cancelled(value)),
         }
     }
 
+    #[inline(always)]
     fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        // Nobody waits in a closed channel.
+        if let Some(first) = self.first(&self.receivers) {
+            first.place.set(Some(value));
+            self.wake_first(&self.receivers, first);
+            return Ok(());
+        }
+        self.store(value)
+    }
+
+    /// Puts the value into the buffer.
+    #[inline]
+    fn store(&self, value: T) -> Result<(), TrySendError<T>> {
         if self.closed.get() {
             return Err(TrySendError::Closed(value));
         }
-        if let Some(place) = self.take_waiting(&self.receivers, Wake::Done) {
-            place.set(Some(value));
-            return Ok(());
-        }
+        let Some(holding) = &self.holding else { return Err(TrySendError::Full(value)) };
         let mut buffer = self.buffer.borrow_mut();
-        match &self.holding {
-            Some(holding) if buffer.len() < holding.capacity => {
-                (holding.push)(&mut buffer, value);
-                Ok(())
-            }
-            _ => Err(TrySendError::Full(value)),
+        if buffer.len() >= holding.capacity {
+            return Err(TrySendError::Full(value));
         }
+        (holding.push)(&mut buffer, value);
+        Ok(())
     }
 
+    #[inline(always)]
+    #[track_caller]
     fn recv(&self, deadline: Option<Moment>) -> Result<T, RecvError> {
         match self.try_recv() {
             Ok(value) => return Ok(value),
             Err(TryRecvError::Closed) => return Err(RecvError::Closed),
             Err(TryRecvError::Empty) => {}
         }
-        let place: Place<T> = Cell::new(None);
-        let wake = self.wait("Receiver::recv", Waiting::Receive, &self.receivers, deadline, &place);
-        match (wake, place.take()) {
-            (_, Some(value)) => Ok(value),
-            (Wake::TimedOut, None) => Err(RecvError::TimedOut),
-            (Wake::Cancelled, None) => Err(RecvError::Cancelled),
-            (Wake::All | Wake::Done, None) => Err(RecvError::Closed),
+        let offer = Offer::of(None);
+        let wake = self.wait("Receiver::recv", Waiting::Receive, &self.receivers, deadline, &offer.node);
+        match (offer.place.take(), wake) {
+            (Some(value), _) => Ok(value),
+            (None, Wake::TimedOut) => Err(RecvError::TimedOut),
+            (None, Wake::Cancelled) => Err(RecvError::Cancelled),
+            (None, Wake::All | Wake::Done) => Err(RecvError::Closed),
         }
     }
 
+    #[inline(always)]
     fn try_recv(&self) -> Result<T, TryRecvError> {
-        let first = self.holding.as_ref().and_then(|holding| (holding.pop)(&mut self.buffer.borrow_mut()));
-        let next = self.take_waiting(&self.senders, Wake::Done).and_then(Cell::take);
-        match (first, next) {
-            (Some(first), next) => {
-                // There is room now: the longest waiting sender's value moves up.
-                if let (Some(next), Some(holding)) = (next, &self.holding) {
-                    (holding.push)(&mut self.buffer.borrow_mut(), next);
-                }
-                Ok(first)
-            }
-            (None, Some(next)) => Ok(next),
-            (None, None) if self.closed.get() => Err(TryRecvError::Closed),
-            (None, None) => Err(TryRecvError::Empty),
+        if let Some(holding) = &self.holding
+            && let Some(value) = self.fetch(holding)
+        {
+            return Ok(value);
         }
+        if let Some(first) = self.first(&self.senders) {
+            let value = first.place.take();
+            self.wake_first(&self.senders, first);
+            if let Some(value) = value {
+                return Ok(value);
+            }
+        }
+        Err(if self.closed.get() { TryRecvError::Closed } else { TryRecvError::Empty })
     }
 
+    /// Takes a value out of the buffer; the longest waiting sender's value moves up.
+    #[inline]
+    fn fetch(&self, holding: &Holding<T>) -> Option<T> {
+        let mut buffer = self.buffer.borrow_mut();
+        let value = (holding.pop)(&mut buffer)?;
+        if let Some(first) = self.first(&self.senders) {
+            if let Some(next) = first.place.take() {
+                (holding.push)(&mut buffer, next);
+            }
+            self.wake_first(&self.senders, first);
+        }
+        Some(value)
+    }
+
+    #[inline(always)]
+    #[track_caller]
     fn wait(
         &self,
         what: &'static str,
         waiting: Waiting,
         side: &Side,
         deadline: Option<Moment>,
-        place: &Place<T>,
+        node: &Waiter,
     ) -> Wake {
-        let value = core::ptr::from_ref(place).cast_mut().cast();
-        dispatcher::block(what, &Block { waiting, queue: Some(&side.waiting), deadline, value })
+        dispatcher::block_here(what, &Block { waiting, queue: Some((&side.waiting, node)), deadline })
     }
 
     fn close(&self) -> bool {

@@ -381,8 +381,7 @@ mod tasks {
     extern "C" fn windlass_stack_overflow() {
         record(13, || {
             let size = runtime::with(|scheduler| {
-                let stack = scheduler.running().and_then(|me| scheduler.tasks[me].stack.as_ref());
-                stack.map_or(0, |stack| stack.size())
+                scheduler.running().and_then(|me| me.stack().map(|stack| stack.size())).unwrap_or(0)
             });
             format!(
                 "{}stack overflow: its stack of {size} bytes is full; spawn it with a larger `Builder::stack_size`, or set one \
@@ -401,8 +400,8 @@ fn running_task() -> String {
         use crate::runtime::with;
         with(|scheduler| {
             let Some(me) = scheduler.running() else { return String::new() };
-            let id = scheduler.tasks.id(me);
-            match &scheduler.tasks[me].name {
+            let id = me.id();
+            match me.name() {
                 Some(name) => format!("task {id} \"{name}\": "),
                 None => format!("task {id}: "),
             }

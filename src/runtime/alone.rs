@@ -27,15 +27,13 @@ unsafe impl<T> Sync for Alone<T> {}
 static RUNTIME: Alone<Runtime> = Alone(Runtime {
     number: 1,
     #[cfg(feature = "scheduler")]
-    scheduler: UnsafeCell::new(Scheduler::new()),
+    scheduler: UnsafeCell::new(Scheduler::new(usize::MAX)),
     #[cfg(feature = "scheduler")]
     stacks: RefCell::new(SuppliedStacks(HeapStacks::new())),
     #[cfg(feature = "scheduler")]
     inbox: Inbox,
     #[cfg(feature = "scheduler")]
     stack_size: Cell::new(stacks::DEFAULT_SIZE),
-    #[cfg(feature = "scheduler")]
-    max_tasks: Cell::new(usize::MAX),
     platform: SuppliedPlatform,
     reactor: RefCell::new(State::new()),
 });
@@ -65,7 +63,9 @@ pub(super) fn install(builder: Builder) -> Result<(), AlreadyInstalled> {
         }
         let runtime = current();
         runtime.stack_size.set(builder.stack_size.unwrap_or(stacks::DEFAULT_SIZE));
-        runtime.max_tasks.set(builder.max_tasks.unwrap_or(usize::MAX));
+        if let Some(most) = builder.max_tasks {
+            super::set_max_tasks(most);
+        }
     }
     Ok(())
 }

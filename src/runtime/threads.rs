@@ -38,15 +38,13 @@ pub(super) fn install(builder: Builder) -> Result<(), AlreadyInstalled> {
     let runtime = Box::new(Runtime {
         number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
         #[cfg(feature = "scheduler")]
-        scheduler: UnsafeCell::new(Scheduler::new()),
+        scheduler: UnsafeCell::new(Scheduler::new(builder.max_tasks.unwrap_or(usize::MAX))),
         #[cfg(feature = "scheduler")]
         stacks: RefCell::new(builder.stacks.unwrap_or_else(stacks::default_provider)),
         #[cfg(feature = "scheduler")]
         inbox: Inbox::new(notify),
         #[cfg(feature = "scheduler")]
         stack_size: Cell::new(builder.stack_size.unwrap_or(stacks::DEFAULT_SIZE)),
-        #[cfg(feature = "scheduler")]
-        max_tasks: Cell::new(builder.max_tasks.unwrap_or(usize::MAX)),
         platform,
         reactor: RefCell::new(State::new()),
     });
@@ -202,7 +200,7 @@ mod owner {
                 unsafe { &*runtime }.inbox.close();
                 // SAFETY: the thread is ending; nobody borrows the scheduler.
                 let scheduler = unsafe { &*(*runtime).scheduler.get() };
-                if scheduler.tasks.iter().any(|(_, block)| block.state != State::Exited) {
+                if scheduler.tasks.iter().any(|block| block.state.get() != State::Exited) {
                     // After `exit` that is what was asked for.
                     if scheduler.ended.is_none() {
                         std::eprintln!(
@@ -211,6 +209,12 @@ mod owner {
                         );
                     }
                     return;
+                }
+                // SAFETY: as above, and no task is left.
+                let (tasks, stacks) =
+                    unsafe { (&mut (*(*runtime).scheduler.get()).tasks, &(*runtime).stacks) };
+                while let Some(stack) = tasks.unkeep() {
+                    stacks.borrow_mut().release(stack);
                 }
             }
             // SAFETY: made by `Box::into_raw` in `install`; no task is left that could use it.

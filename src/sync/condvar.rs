@@ -9,7 +9,7 @@ use crate::task::{Waiting, Wake};
 use crate::time::Moment;
 #[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{WaitQueue, Waiter};
 
 /// Lets tasks wait, with a mutex unlocked meanwhile, until another says that something changed.
 ///
@@ -109,7 +109,8 @@ impl Condvar {
         let mutex = guard.mutex();
         // Unlocking does not switch, so no notification can come before this task waits.
         drop(guard);
-        let how = Block { queue: Some(&self.waiting), deadline, ..Block::on(Waiting::Condvar) };
+        let node = Waiter::new();
+        let how = Block { queue: Some((&self.waiting, &node)), deadline, ..Block::on(Waiting::Condvar) };
         match dispatcher::block("Condvar::wait", &how) {
             Wake::Cancelled => Err(Cancelled),
             wake @ (Wake::Done | Wake::All | Wake::TimedOut) => match mutex.lock() {

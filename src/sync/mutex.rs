@@ -2,14 +2,17 @@
 //!
 //! Unlocking with waiters gives the lock to the one that has waited longest without opening it in between, so nobody overtakes.
 
+#![allow(unsafe_code, reason = "a guard reaches the value (One Guard)")]
+
 use crate::dispatcher;
 use crate::error::Cancelled;
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{Waiting, Wake};
-use crate::wait_queue::WaitQueue;
-use core::cell::{Cell, RefCell, RefMut};
+use crate::wait_queue::{WaitQueue, Waiter};
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 /// A mutual exclusion lock between tasks of one thread; useful where a task blocks while it holds it.
@@ -41,18 +44,17 @@ use core::ops::{Deref, DerefMut};
 ///     assert_eq!(*total.lock().unwrap(), 6);
 /// });
 /// ```
-#[derive(Debug)]
 pub struct Mutex<T: ?Sized> {
     locked: Cell<bool>,
     waiting: WaitQueue,
-    /// Borrowed by the one guard.
-    value: RefCell<T>,
+    /// *One Guard*: only the guard of whoever has set `locked` reaches it.
+    value: UnsafeCell<T>,
 }
 
 impl<T> Mutex<T> {
     /// Returns an unlocked mutex around `value`.
     pub const fn new(value: T) -> Mutex<T> {
-        Mutex { locked: Cell::new(false), waiting: WaitQueue::new(), value: RefCell::new(value) }
+        Mutex { locked: Cell::new(false), waiting: WaitQueue::new(), value: UnsafeCell::new(value) }
     }
 
     /// Returns the value.
@@ -78,12 +80,17 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If it would wait outside a task.
+    #[inline]
     #[track_caller]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, Cancelled> {
-        if !self.locked.replace(true) {
-            return Ok(self.guard());
-        }
-        let how = Block { queue: Some(&self.waiting), ..Block::on(Waiting::Lock) };
+        if self.locked.replace(true) { self.wait() } else { Ok(self.guard()) }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn wait(&self) -> Result<MutexGuard<'_, T>, Cancelled> {
+        let node = Waiter::new();
+        let how = Block { queue: Some((&self.waiting, &node)), ..Block::on(Waiting::Lock) };
         match dispatcher::block("Mutex::lock", &how) {
             // Handed over: it stayed locked.
             Wake::Done => Ok(self.guard()),
@@ -95,6 +102,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Context
     /// Task or host.
+    #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         (!self.locked.replace(true)).then(|| self.guard())
     }
@@ -104,25 +112,35 @@ impl<T: ?Sized> Mutex<T> {
         self.value.get_mut()
     }
 
+    /// The guard of whoever has the lock now.
+    #[inline(always)]
     fn guard(&self) -> MutexGuard<'_, T> {
-        MutexGuard { value: Some(self.value.borrow_mut()), mutex: self }
+        MutexGuard { mutex: self, not_send: PhantomData }
     }
 
-    fn unlock(&self) {
-        if self.waiting.is_empty() {
-            self.locked.set(false);
-        } else {
-            runtime::with(|scheduler| scheduler.wake_first(&self.waiting, Wake::Done));
-        }
+    /// Hands the lock to the task that has waited longest.
+    #[cold]
+    fn hand_over(&self) {
+        runtime::with(|scheduler| scheduler.wake_first(&self.waiting, Wake::Done));
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Mutex");
+        match self.try_lock() {
+            Some(value) => text.field("value", &&*value),
+            None => text.field("value", &format_args!("<locked>")),
+        };
+        text.finish_non_exhaustive()
     }
 }
 
 /// Unlocks its mutex when dropped.
 #[must_use = "dropping it unlocks the mutex"]
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// `None` only while it is being dropped.
-    value: Option<RefMut<'a, T>>,
     mutex: &'a Mutex<T>,
+    not_send: PhantomData<*mut T>,
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
@@ -134,27 +152,29 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
-        match &self.value {
-            Some(value) => value,
-            None => unreachable!("a guard that is being dropped"),
-        }
+        // SAFETY: One Guard.
+        unsafe { &*self.mutex.value.get() }
     }
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        match &mut self.value {
-            Some(value) => value,
-            None => unreachable!("a guard that is being dropped"),
-        }
+        // SAFETY: One Guard, which is borrowed exclusively.
+        unsafe { &mut *self.mutex.value.get() }
     }
 }
 
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.value = None;
-        self.mutex.unlock();
+        if self.mutex.waiting.is_empty() {
+            self.mutex.locked.set(false);
+        } else {
+            self.mutex.hand_over();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::Cancelled;
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{Waiting, Wake};
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{WaitQueue, Waiter};
 use core::cell::Cell;
 
 /// Waits until as many things are done as were added.
@@ -91,7 +91,8 @@ impl WaitGroup {
         if self.count.get() == 0 {
             return Ok(());
         }
-        let how = Block { queue: Some(&self.waiting), ..Block::on(Waiting::WaitGroup) };
+        let node = Waiter::new();
+        let how = Block { queue: Some((&self.waiting, &node)), ..Block::on(Waiting::WaitGroup) };
         match dispatcher::block("WaitGroup::wait", &how) {
             Wake::Cancelled => Err(Cancelled),
             Wake::Done | Wake::All | Wake::TimedOut => Ok(()),

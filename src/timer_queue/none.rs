@@ -1,20 +1,13 @@
 //! The timer queue without timers: there is no moment to wait for, so nobody is in it.
 
 use crate::room::NoMemory;
-use crate::task::Slot;
+use crate::task::TaskRef;
 use crate::time::{Instant, Moment};
 
 /// A task's place in the queue.
 pub(crate) type Place = u32;
 /// The place of every task.
 pub(crate) const NOWHERE: Place = u32::MAX;
-
-/// As with timers; nobody asks.
-pub(crate) trait Places {
-    /// Nothing is ever anywhere else.
-    #[allow(dead_code, reason = "the task table implements it all the same")]
-    fn set_place(&mut self, task: Slot, place: Place);
-}
 
 /// The timer queue.
 #[derive(Debug)]
@@ -33,13 +26,13 @@ impl TimerQueue {
         None
     }
 
-    pub(crate) fn insert(&mut self, _: Slot, deadline: Moment, _: &mut impl Places) {
+    pub(crate) fn insert(&mut self, _: TaskRef, deadline: Moment) {
         match deadline {}
     }
 
-    pub(crate) fn expire(&mut self, _: Instant, _: &mut impl Places) -> Option<Slot> {
+    pub(crate) fn expire(&mut self, _: Instant) -> Option<TaskRef> {
         None
     }
 
-    pub(crate) fn remove(&mut self, _: Place, _: &mut impl Places) {}
+    pub(crate) fn remove(&mut self, _: TaskRef) {}
 }
