@@ -34,15 +34,15 @@ pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ())
 
 /// Leaves the running context into `*save` and continues `to`. Returns when somebody continues what was saved.
 ///
-/// `to` may be [`Context::HOST`]; then this is [`leave`].
+/// Not to the host: for that there is [`leave`].
 ///
 /// # Safety
-/// Called on a context's stack, under a [`run`]. `save` is writable. `to` obeys *One Owner* and *Own Thread*.
+/// Called on a context's stack, under a [`run`]. `save` is writable. `to` obeys *One Owner* and *Own Thread*, and is not the host.
 #[inline(always)]
 pub unsafe fn switch(save: *mut Context, to: Context) {
-    let to = if to.is_host() { host() } else { to.0 };
-    // SAFETY: `to` is a suspended stack: the caller's promise, or *Host Word*. `Context` is a transparent word.
-    unsafe { cpu::switch(save.cast(), to) }
+    debug_assert!(!to.is_host());
+    // SAFETY: `to` is a suspended stack, by the caller's word. `Context` is a transparent word.
+    unsafe { cpu::switch(save.cast(), to.0) }
 }
 
 /// Continues `first` from the host's stack. Returns when a context leaves to the host or ends with [`Context::HOST`].
@@ -108,11 +108,9 @@ pub unsafe fn on_host(f: unsafe extern "C" fn(*mut ()), arg: *mut ()) {
     HOST.with(|word| word.store(host, Relaxed));
 }
 
-/// What a fresh stack's trampoline calls: runs the entry and tells which stack pointer continues after it.
-pub(crate) unsafe extern "C" fn enter(entry: Entry, arg: *mut ()) -> usize {
-    // SAFETY: whoever prepared the context promised that `entry` may be called with `arg`.
-    let next = unsafe { entry(arg) };
-    if next.is_host() { host() } else { next.0 }
+/// What a stack's trampoline calls when its entry has returned the host: the stack pointer of the innermost `run`.
+pub(crate) extern "C" fn host_after_end() -> usize {
+    host()
 }
 
 #[inline(always)]

@@ -195,11 +195,21 @@ pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ())
 
 /// Leaves the running context into `*save` and continues `to`. Returns when somebody continues what was saved.
 ///
-/// `to` may be [`Context::HOST`]; then this is [`leave`].
+/// Not to the host: for that there is [`leave`].
 ///
 /// # Safety
 /// Called on a context's stack, under a [`run`]. `save` is writable. `to` obeys *One Owner* and *Own Thread*.
 pub unsafe fn switch(save: *mut Context, to: Context) {
+    debug_assert!(!to.is_host());
+    // SAFETY: the caller's promise.
+    unsafe { exchange(save, to) }
+}
+
+/// A switch, also to the host.
+///
+/// # Safety
+/// As for [`switch`].
+unsafe fn exchange(save: *mut Context, to: Context) {
     let mine = Baton::of_this_thread();
     // SAFETY: the caller's promise.
     let next = unsafe { successor(to) };
@@ -235,7 +245,7 @@ pub unsafe fn run(first: Context) {
 /// As for [`switch`].
 pub unsafe fn leave(save: *mut Context) {
     // SAFETY: the caller's promise.
-    unsafe { switch(save, Context::HOST) }
+    unsafe { exchange(save, Context::HOST) }
 }
 
 /// Gives up a context that is suspended or was never started. Nothing on its stack is dropped.

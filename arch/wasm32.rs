@@ -46,19 +46,15 @@ pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ())
 
 /// Leaves the running context into `*save` and continues `to`. Returns when somebody continues what was saved.
 ///
-/// `to` may be [`Context::HOST`]; then this is [`leave`].
+/// Not to the host: for that there is [`leave`].
 ///
 /// # Safety
 /// Called on a context's stack, under a [`run`]. `save` is writable. `to` obeys *One Owner*.
 #[inline(always)]
 pub unsafe fn switch(save: *mut Context, to: Context) {
-    if to.is_host() {
-        // SAFETY: the caller's promise is the import's condition.
-        unsafe { import::leave(save) }
-    } else {
-        // SAFETY: likewise, and `to` is not the host.
-        unsafe { import::switch(save, to) }
-    }
+    debug_assert!(!to.is_host());
+    // SAFETY: the caller's promise is the import's condition.
+    unsafe { import::switch(save, to) }
 }
 
 /// Continues `first` from the host's stack. Returns when a context leaves to the host or ends with [`Context::HOST`].

@@ -115,15 +115,21 @@ unsafe extern "sysv64" fn trampoline() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined rip",
+        "mov rdi, [rsi + 16]", // arg
+        "mov rax, [rsi + 8]",  // entry
         "lea rsp, [rsi + 24]", // the base: aligned to 16, as a call wants it
         "xor ebp, ebp",        // ends the chain of frame pointers
-        "mov rdi, [rsi + 8]",  // entry
-        "mov rsi, [rsi + 16]", // arg
-        "call {enter}",
+        "call rax",
         "mov rsi, rax", // the context that follows
+        "test rax, rax",
+        "jz 2f",
+        "jmp [rsi]",
+        "2:", // the host's
+        "call {host}",
+        "mov rsi, rax",
         "jmp [rsi]",
         ".cfi_endproc",
-        enter = sym native::enter,
+        host = sym native::host_after_end,
     )
 }
 

@@ -11,9 +11,8 @@
 //! every [`TURNS`](crate::scheduler::TURNS) switches.
 #![allow(unsafe_code, reason = "switches stacks")]
 
-use crate::runtime;
-use crate::scheduler::{Block, Decision, Refused};
-use crate::stacks::StackMemory;
+use crate::runtime::{self, Runtime};
+use crate::scheduler::{Block, Decision};
 use crate::task::{Flags, State, TaskRef, Waiting, Wake};
 use crate::time::{Moment, instant};
 use windlass_arch::{self as arch, Context};
@@ -22,10 +21,25 @@ use windlass_arch::{self as arch, Context};
 #[inline(always)]
 #[track_caller]
 pub(crate) fn yield_now() {
-    match runtime::with(|scheduler| scheduler.yield_now()) {
-        Some(decision) => carry_out(decision),
-        None => outside("yield_now"),
+    match runtime::with(|scheduler| scheduler.take_turn()) {
+        // SAFETY: One Home, as in `carry_out`.
+        Some((save, to)) => unsafe { arch::switch(save, to) },
+        None => {
+            if !give_way::<()>() {
+                outside("yield_now");
+            }
+        }
     }
+}
+
+/// The rest of a yield that is no turn. Returns whether a task runs at all.
+/// Generic, so that it is compiled in the caller's crate: a call there needs no address out of a table, which the compiler would
+/// load anew in each turn of a loop that yields.
+#[cold]
+#[inline(never)]
+fn give_way<T>() -> bool {
+    let decision = runtime::with(|scheduler| scheduler.give_way());
+    decision.map(carry_out).is_some()
 }
 
 /// Blocks the running task until somebody wakes it. `what` names the public call for the panic outside a task.
@@ -38,49 +52,62 @@ pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
-    match runtime::with(|scheduler| scheduler.block(how)) {
-        Ok((me, decision)) => {
-            carry_out(decision);
-            me.wake.get()
-        }
-        Err(Refused::Cancelled) => Wake::Cancelled,
-        // Outside of `with`: a panic hook may use the runtime.
-        Err(Refused::Itself | Refused::NotInTask) => outside(what),
+    let scheduler = runtime::scheduler();
+    // SAFETY: Short Borrow.
+    let Some(me) = (unsafe { &*scheduler }).may_block() else { return refused(what) };
+    // SAFETY: Short Borrow.
+    carry_out(unsafe { &mut *scheduler }.block(me, how));
+    if how.deadline.is_some() {
+        // SAFETY: Short Borrow; a task's runtime is the same after a switch.
+        unsafe { &mut *scheduler }.timers.remove(me);
     }
+    me.wake.get()
 }
 
-/// Blocks the running task until `task` has exited. `Err` if it is not that what ended it.
+/// Blocks the running task until `task`, another one, has exited; returns at once if it is cancelled.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn join(task: TaskRef) -> Result<(), Refused> {
-    match runtime::with(|scheduler| scheduler.join(task)) {
-        Ok((me, decision)) => {
-            carry_out(decision);
-            match me.wake.get() {
-                Wake::Done => Ok(()),
-                Wake::Cancelled | Wake::All | Wake::TimedOut => {
-                    // The handle, which the caller has, keeps the task's block from another task.
-                    task.joiner.set(None);
-                    Err(Refused::Cancelled)
-                }
-            }
-        }
-        Err(Refused::NotInTask) => outside("JoinHandle::join"),
-        Err(refused) => Err(refused),
+pub(crate) fn join(runtime: &Runtime, task: TaskRef) -> Wake {
+    let scheduler = runtime.scheduler();
+    // SAFETY: Short Borrow.
+    let Some(me) = (unsafe { &*scheduler }).may_block() else { return refused("JoinHandle::join") };
+    // SAFETY: Short Borrow.
+    carry_out(unsafe { &mut *scheduler }.join(me, task));
+    me.wake.get()
+}
+
+/// Why the running task does not block: it is cancelled. If there is none, this panics.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn refused(what: &'static str) -> Wake {
+    // Outside of `with`: a panic hook may use the runtime.
+    if runtime::with(|scheduler| scheduler.running().is_none()) {
+        outside(what);
     }
+    Wake::Cancelled
 }
 
-/// The running task ends; its stack may be used again as soon as another context runs.
+/// The running task ends; its stack may be used again as soon as another context runs. `drop_result` is called if nobody has its handle.
 #[inline(always)]
-pub(crate) fn exit() -> Context {
-    let (next, stack) = runtime::with(|scheduler| scheduler.exit());
-    give_back(stack);
-    next
+pub(crate) fn exit(drop_result: impl FnOnce()) -> Context {
+    let scheduler = runtime::scheduler();
+    // SAFETY: Short Borrow.
+    let Some(me) = (unsafe { &*scheduler }).running() else { return Context::HOST };
+    if !me.is_plain() {
+        return exit_with_flags(me, drop_result);
+    }
+    // SAFETY: Short Borrow.
+    unsafe { &mut *scheduler }.exit(me)
 }
 
-/// Whether nobody holds the running task's handle any more.
-pub(crate) fn is_detached() -> bool {
-    runtime::with(|scheduler| scheduler.running().is_some_and(|me| me.has(Flags::DETACHED)))
+#[cold]
+#[inline(never)]
+fn exit_with_flags(me: TaskRef, drop_result: impl FnOnce()) -> Context {
+    if me.has(Flags::DETACHED) {
+        drop_result();
+    }
+    runtime::with(|scheduler| scheduler.exit_with_flags(me))
 }
 
 /// The task's handle is dropped. Returns whether the task has exited before: then the caller reaps it.
@@ -102,21 +129,16 @@ pub(crate) fn end(code: i32) -> ! {
 
 /// Gives the block and the stack of an exited task back.
 #[inline(always)]
-pub(crate) fn reap(task: TaskRef) {
-    give_back(runtime::with(|scheduler| scheduler.free(task)));
+pub(crate) fn reap(runtime: &Runtime, task: TaskRef) {
+    // SAFETY: Short Borrow.
+    unsafe { &mut *runtime.scheduler() }.tasks.free(task);
 }
 
-#[inline(always)]
-fn give_back(stack: Option<StackMemory>) {
-    if let Some(stack) = stack {
-        release(stack);
+/// Gives stacks that nobody keeps back to their provider.
+pub(crate) fn release_stacks() {
+    while let Some(stack) = runtime::with(|scheduler| scheduler.tasks.take_surplus()) {
+        runtime::current().stacks.borrow_mut().release(stack);
     }
-}
-
-#[cold]
-#[inline(never)]
-fn release(stack: StackMemory) {
-    runtime::current().stacks.borrow_mut().release(stack);
 }
 
 #[inline(always)]
@@ -217,7 +239,12 @@ fn drive_here(goal: &Goal) -> Stop {
     #[cfg(feature = "asynchronous")]
     let start = runtime::with(|scheduler| scheduler.switches());
     loop {
-        runtime.inbox.drain(|id| runtime::with(|scheduler| scheduler.unpark(id)));
+        if runtime::with(|scheduler| scheduler.tasks.trim()) {
+            release_stacks();
+        }
+        if !runtime.inbox.is_empty() {
+            runtime.inbox.drain(|id| runtime::with(|scheduler| scheduler.unpark(id)));
+        }
         let sleepers = runtime::with(|scheduler| scheduler.timers.earliest().is_some());
         let now = (sleepers || goal.deadline.is_some()).then(|| runtime.platform.now());
         if let Some(now) = now {

@@ -92,6 +92,7 @@ impl Inbox {
         Arc::new(Inbox { head: AtomicPtr::new(ptr::null_mut()), notify })
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.load(Ordering::Relaxed).is_null()
     }

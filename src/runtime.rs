@@ -163,6 +163,22 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
     f(unsafe { &mut *current().scheduler.get() })
 }
 
+/// The scheduler, for several uses in a row.
+#[cfg(feature = "scheduler")]
+#[inline(always)]
+pub(crate) fn scheduler() -> *mut Scheduler {
+    current().scheduler()
+}
+
+#[cfg(feature = "scheduler")]
+impl Runtime {
+    /// The scheduler, for several uses in a row: each is a Short Borrow.
+    #[inline(always)]
+    pub(crate) fn scheduler(&self) -> *mut Scheduler {
+        self.scheduler.get()
+    }
+}
+
 /// What a runtime holds at the moment.
 #[cfg(feature = "scheduler")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -183,7 +199,7 @@ pub struct Stats {
 #[cfg(feature = "scheduler")]
 pub fn stats() -> Stats {
     let (tasks, kept, switches) =
-        with(|scheduler| (scheduler.tasks.alive(), scheduler.tasks.kept(), scheduler.switches()));
+        with(|scheduler| (scheduler.tasks.alive(), scheduler.tasks.stacks(), scheduler.switches()));
     let StackCounts { in_use, pooled } = current().stacks.borrow().counts();
     // What a free task block has kept is not in use, though the provider thinks so.
     Stats { tasks, stacks: StackCounts { in_use: in_use - kept, pooled: pooled + kept }, switches }
@@ -196,16 +212,7 @@ pub fn stats() -> Stats {
 #[cfg(feature = "scheduler")]
 pub fn set_stack_size(bytes: usize) {
     if current().stack_size.replace(bytes) != bytes {
-        with(|scheduler| scheduler.forget_usual());
-        release_kept();
-    }
-}
-
-/// Gives the stacks that free task blocks have kept back to their provider.
-#[cfg(feature = "scheduler")]
-fn release_kept() {
-    while let Some(stack) = with(|scheduler| scheduler.tasks.unkeep()) {
-        current().stacks.borrow_mut().release(stack);
+        with(|scheduler| scheduler.tasks.forget_usual());
     }
 }
 

@@ -13,15 +13,16 @@
 //! Every [`TURNS`] switches, and when nothing is ready, the decision is to leave to the host loop, which serves the timers and the
 //! inbox. So a task that yields in a loop starves neither sleepers nor new tasks.
 //!
+//! *Countdown*: while no task runs, `countdown` is 1. So whoever counts down and does not reach 0 has a running task.
+//!
 //! What a yield touches is the head of this struct and two entries of the ring, nothing else; it is inlined where it is called, with
 //! the rare ways out of line.
 
 use crate::room::{self, NoMemory};
 use crate::run_queue::RunQueue;
-use crate::stacks::StackMemory;
 use crate::task::{Flags, State, TaskId, TaskRef, Tasks, Waiting, Wake};
 use crate::time::{Instant, Moment};
-use crate::timer_queue::{NOWHERE, TimerQueue};
+use crate::timer_queue::TimerQueue;
 use crate::wait_queue::{self, WaitQueue, Waiter};
 use alloc::vec::Vec;
 use windlass_arch::Context;
@@ -76,44 +77,39 @@ impl Block<'_> {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Scheduler {
-    running: Option<TaskRef>,
+    /// [`TaskRef::NOBODY`] on the host's stack.
+    running: TaskRef,
     countdown: u32,
     ready: RunQueue,
     pub(crate) tasks: Tasks,
-    /// How many tasks may be alive; 0 once the module has ended.
-    most_tasks: usize,
-    /// Which tasks have a stack of the usual size: those with this number.
-    usual: u32,
     pub(crate) timers: TimerQueue,
     loops: Vec<HostLoop>,
     /// `exit` was called with this code: nothing runs any more.
     pub(crate) ended: Option<i32>,
-    /// Switches until `popped` of the ring was `counted`.
-    switches: u64,
-    counted: usize,
+    /// Turns that were taken until `countdown` was set to `budget`.
+    turns: u64,
+    budget: u32,
 }
 
 impl Scheduler {
     pub(crate) const fn new(most_tasks: usize) -> Scheduler {
         Scheduler {
-            running: None,
-            countdown: TURNS,
+            running: TaskRef::NOBODY,
+            countdown: 1,
             ready: RunQueue::new(),
-            tasks: Tasks::new(),
-            most_tasks,
-            usual: 1,
+            tasks: Tasks::new(most_tasks),
             timers: TimerQueue::new(),
             loops: Vec::new(),
             ended: None,
-            switches: 0,
-            counted: 0,
+            turns: 0,
+            budget: 1,
         }
     }
 
     /// The running task, or none on the host's stack.
     #[inline(always)]
     pub(crate) fn running(&self) -> Option<TaskRef> {
-        self.running
+        self.running.somebody()
     }
 
     #[cfg(any(test, feature = "asynchronous"))]
@@ -121,23 +117,30 @@ impl Scheduler {
         self.ready.is_empty()
     }
 
-    /// How often a task was continued; counts what a budget limits.
+    /// How often a task was continued, or went on because nobody else was ready when it yielded; counts what a budget limits.
     pub(crate) fn switches(&self) -> u64 {
-        self.switches + self.ready.popped().wrapping_sub(self.counted) as u64
+        self.turns + u64::from(self.budget - self.countdown)
+    }
+
+    fn set_countdown(&mut self, budget: u32) {
+        self.turns = self.switches();
+        self.budget = budget;
+        self.countdown = budget;
+    }
+
+    /// No task runs.
+    fn host_runs(&mut self) {
+        self.running = TaskRef::NOBODY;
+        self.set_countdown(1);
     }
 
     // ---- life of a task
 
+    /// Limits how many tasks may be alive; 0 once the module has ended.
     pub(crate) fn set_most_tasks(&mut self, most: usize) {
         if self.ended.is_none() {
-            self.most_tasks = most;
+            self.tasks.set_most(most);
         }
-    }
-
-    /// Whether the limit on tasks is reached, or the module has ended.
-    #[inline(always)]
-    pub(crate) fn is_full(&self) -> bool {
-        self.tasks.alive() >= self.most_tasks
     }
 
     /// Takes a block for a new task, and room for it in every queue; the block has a stack of the usual size if one has kept it.
@@ -158,70 +161,60 @@ impl Scheduler {
     /// A warm start: a block with a stack of the usual size, if one has kept it and there may be one more task.
     #[inline(always)]
     pub(crate) fn readmit(&mut self) -> Option<TaskRef> {
-        if self.is_full() { None } else { self.tasks.reuse() }
+        if self.tasks.is_full() { None } else { self.tasks.reuse() }
     }
 
     /// Queues a new task at the tail.
     #[inline(always)]
     pub(crate) fn start(&mut self, task: TaskRef, context: Context) {
-        *self.ready.push(task) = context;
+        task.context.set(context);
+        self.ready.push(task);
     }
 
-    /// The task has a stack of the usual size, which its block may keep.
-    pub(crate) fn note_usual(&self, task: TaskRef) {
-        task.usual.set(self.usual);
-    }
-
-    /// Another size is the usual one from now on. The caller takes the kept stacks away, by `Tasks::unkeep`.
-    pub(crate) fn forget_usual(&mut self) {
-        // Zero is nobody's. After 2^32 changes a stack may be kept that is of another size than asked for: never smaller than
-        // `spawn` checks for.
-        self.usual = self.usual.wrapping_add(1).max(1);
-    }
-
-    /// Gives the block of an exited task back, and its stack if the block does not keep it.
+    /// A turn for somebody else, within the budget: the running task goes to the tail of the run queue. `None`:
+    /// [`Scheduler::give_way`] goes on.
     #[inline(always)]
-    #[must_use = "the stack goes back to its provider"]
-    pub(crate) fn free(&mut self, task: TaskRef) -> Option<StackMemory> {
-        self.tasks.free(task, task.usual.get() == self.usual)
-    }
-
-    /// The running task goes to the tail of the run queue. `None` if there is none.
-    #[inline(always)]
-    pub(crate) fn yield_now(&mut self) -> Option<Decision> {
-        let me = self.running?;
+    pub(crate) fn take_turn(&mut self) -> Option<(*mut Context, Context)> {
         self.countdown -= 1;
         if self.countdown == 0 {
-            return Some(self.give_way(me));
+            return None;
         }
-        if self.ready.is_empty() {
+        // There is a running task: *Countdown*.
+        let (save, next) = self.ready.rotate(self.running)?;
+        self.running = next.task;
+        Some((save, next.context))
+    }
+
+    /// The rest of a yield that is no turn: the ring is empty, or the host loop has to look after timers and inbox. `None` if no task runs.
+    #[inline]
+    pub(crate) fn give_way(&mut self) -> Option<Decision> {
+        let Some(me) = self.running() else {
+            self.countdown = 1;
+            return None;
+        };
+        if self.countdown == 0 {
+            // Nobody had this turn.
+            self.countdown = 1;
+            self.running = TaskRef::NOBODY;
+            return Some(Decision::Leave { save: self.ready.push_unsaved(me) });
+        }
+        if !self.ready.fill_ring() {
             return Some(Decision::Stay);
         }
-        let save: *mut Context = self.ready.push(me);
-        match self.ready.pop() {
-            Some(next) => {
-                self.running = next.task;
-                Some(Decision::Switch { save, to: next.context })
-            }
-            None => Some(Decision::Leave { save }),
-        }
+        let (save, next) = self.ready.rotate(me)?;
+        self.running = next.task;
+        Some(Decision::Switch { save, to: next.context })
     }
 
-    /// As a yield, but to the host loop.
-    #[cold]
-    #[inline(never)]
-    fn give_way(&mut self, me: TaskRef) -> Decision {
-        self.running = None;
-        Decision::Leave { save: self.ready.push(me) }
-    }
-
-    /// The running task waits. `Err` if it need not or may not: it is cancelled, or there is none.
+    /// The running task, if it may block: it is not cancelled.
     #[inline(always)]
-    pub(crate) fn block(&mut self, how: &Block<'_>) -> Result<(TaskRef, Decision), Refused> {
-        let Some(me) = self.running else { return Err(Refused::NotInTask) };
-        if me.has(Flags::CANCELLED) {
-            return Err(Refused::Cancelled);
-        }
+    pub(crate) fn may_block(&self) -> Option<TaskRef> {
+        (!self.running.has(Flags::CANCELLED)).then_some(self.running)
+    }
+
+    /// `me`, which is running and may block, waits.
+    #[inline(always)]
+    pub(crate) fn block(&mut self, me: TaskRef, how: &Block<'_>) -> Decision {
         match how.queue {
             Some((queue, waiter)) => {
                 queue.push(waiter, me);
@@ -232,57 +225,50 @@ impl Scheduler {
         if let Some(deadline) = how.deadline {
             self.timers.insert(me, deadline);
         }
-        Ok((me, self.hand_over(me)))
+        self.hand_over(me)
     }
 
-    /// The running task waits until `task` has exited.
+    /// `me`, which is running and may block, waits until `task`, another one, has exited.
     #[inline(always)]
-    pub(crate) fn join(&mut self, task: TaskRef) -> Result<(TaskRef, Decision), Refused> {
-        let Some(me) = self.running else { return Err(Refused::NotInTask) };
-        if me == task {
-            return Err(Refused::Itself);
-        }
-        if me.has(Flags::CANCELLED) {
-            return Err(Refused::Cancelled);
-        }
+    pub(crate) fn join(&mut self, me: TaskRef, task: TaskRef) -> Decision {
         task.joiner.set(Some(me));
         me.wait_for_end(task);
-        Ok((me, self.hand_over(me)))
+        self.hand_over(me)
     }
 
-    /// The running task is over. Returns the context to go on with, [`Context::HOST`] for the host loop; and the task's stack, if nobody
-    /// holds its handle and its block does not keep it.
+    /// `me`, which runs and has no flags, is over. Returns the context to go on with; [`Context::HOST`] for the host loop.
     #[inline(always)]
-    pub(crate) fn exit(&mut self) -> (Context, Option<StackMemory>) {
-        let Some(me) = self.running else { return (Context::HOST, None) };
+    pub(crate) fn exit(&mut self, me: TaskRef) -> Context {
         me.state.set(State::Exited);
-        if let Some(joiner) = me.joiner.take()
+        if let Some(joiner) = me.joiner.get()
             && joiner.waiting.get() == Waiting::Join
         {
-            self.wake(joiner, Wake::Done);
+            self.make_ready(joiner, Wake::Done);
         }
-        if me.has(Flags::AWAITED.and(Flags::DETACHED)) {
-            return self.exit_noticed(me);
-        }
-        (self.take_next().unwrap_or(Context::HOST), None)
+        self.take_next().unwrap_or(Context::HOST)
     }
 
-    /// The end of a task that a host loop waits for, or whose handle nobody holds.
-    #[cold]
-    #[inline(never)]
-    fn exit_noticed(&mut self, me: TaskRef) -> (Context, Option<StackMemory>) {
+    /// The end of a task with flags: a host loop waits for it, or nobody holds its handle, or it has a name.
+    pub(crate) fn exit_with_flags(&mut self, me: TaskRef) -> Context {
+        me.state.set(State::Exited);
+        if let Some(joiner) = me.joiner.get()
+            && joiner.waiting.get() == Waiting::Join
+        {
+            self.make_ready(joiner, Wake::Done);
+        }
         if me.has(Flags::AWAITED) {
             let id = me.id();
             for host_loop in self.loops.iter_mut().filter(|host_loop| host_loop.task == Some(id)) {
                 host_loop.done = true;
             }
         }
-        let stack = if me.has(Flags::DETACHED) { self.free(me) } else { None };
-        if self.innermost_done() {
-            self.running = None;
-            return (Context::HOST, stack);
+        if me.has(Flags::DETACHED) {
+            self.tasks.free(me);
         }
-        (self.take_next().unwrap_or(Context::HOST), stack)
+        if self.innermost_done() {
+            return Context::HOST;
+        }
+        self.take_next().unwrap_or(Context::HOST)
     }
 
     /// A blocked task becomes ready.
@@ -293,30 +279,20 @@ impl Scheduler {
     }
 
     /// A blocked task that is in no wait queue any more becomes ready.
+    ///
+    /// A timer that it has stays, and says nothing any more; the task takes it away when it goes on.
     #[inline(always)]
-    fn make_ready(&mut self, task: TaskRef, wake: Wake) {
+    pub(crate) fn make_ready(&mut self, task: TaskRef, wake: Wake) {
         task.waiting.set(Waiting::Nothing);
         task.wake.set(wake);
-        if task.timer.get() != NOWHERE {
-            self.timers.remove(task);
-        }
-        *self.ready.push(task) = task.context.get();
-    }
-
-    /// Wakes the task that has waited longest in a queue, whose node this is.
-    #[inline(always)]
-    pub(crate) fn wake_waiter(&mut self, queue: &WaitQueue, first: &Waiter, wake: Wake) {
-        queue.pop(first);
-        if let Some(task) = first.task() {
-            self.make_ready(task, wake);
-        }
+        self.ready.push(task);
     }
 
     /// Wakes the task that has waited longest in `queue`.
     pub(crate) fn wake_first(&mut self, queue: &WaitQueue, wake: Wake) -> bool {
-        match queue.first() {
-            Some(first) => {
-                self.wake_waiter(queue, first, wake);
+        match queue.pop() {
+            Some((_, task)) => {
+                self.make_ready(task, wake);
                 true
             }
             None => false,
@@ -352,8 +328,9 @@ impl Scheduler {
     /// Wakes every sleeper whose time has come.
     pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(task) = self.timers.expire(now) {
-            // A sleep ends; what else has a deadline has missed it.
+            // A sleep ends; what else has a deadline has missed it. Who was woken before has not gone on yet.
             let wake = match task.waiting.get() {
+                Waiting::Nothing => continue,
                 Waiting::Sleep => Wake::Done,
                 _ => Wake::TimedOut,
             };
@@ -363,16 +340,14 @@ impl Scheduler {
 
     /// The next task for the host loop to continue.
     pub(crate) fn next(&mut self) -> Option<Context> {
-        self.switches = self.switches();
-        self.counted = self.ready.popped();
         self.ready.fetch_ahead(TURNS as usize);
-        self.countdown = TURNS + 1;
+        self.set_countdown(TURNS + 1);
         self.take_next()
     }
 
     /// The host loop has control again.
     pub(crate) fn left(&mut self) {
-        self.running = None;
+        self.host_runs();
     }
 
     /// Opens a host loop. `None`: nested too deep, or no memory.
@@ -381,7 +356,8 @@ impl Scheduler {
             return None;
         }
         room::reserve(&mut self.loops, 1).ok()?;
-        let caller = self.running.take();
+        let caller = self.running();
+        self.host_runs();
         if let Some(caller) = caller {
             caller.state.set(State::InHost);
         }
@@ -397,13 +373,14 @@ impl Scheduler {
     /// Closes the innermost host loop; the host call that it came from returns into its task.
     pub(crate) fn close_loop(&mut self) -> Option<HostLoop> {
         let host_loop = self.loops.pop()?;
-        self.running = host_loop.caller;
+        self.running = host_loop.caller.unwrap_or(TaskRef::NOBODY);
         if let Some(caller) = host_loop.caller {
             caller.state.set(State::Alive);
         }
         // The enclosing call may have been finished by the loop that just ended: return at the next switch. And the timers
         // were served just now or need serving soon.
-        self.countdown = if self.innermost_done() || self.ended.is_some() { 1 } else { TURNS };
+        let leave = host_loop.caller.is_none() || self.innermost_done() || self.ended.is_some();
+        self.set_countdown(if leave { 1 } else { TURNS });
         Some(host_loop)
     }
 
@@ -419,9 +396,10 @@ impl Scheduler {
 
     /// The module ends: the running task waits for ever, and the host loops return. `None` if there is no running task.
     pub(crate) fn end(&mut self, code: i32) -> Option<Decision> {
-        let me = self.running.take()?;
+        let me = self.running()?;
+        self.host_runs();
         self.ended.get_or_insert(code);
-        self.most_tasks = 0;
+        self.tasks.set_most(0);
         me.wait_for(Waiting::Exit);
         Some(Decision::Leave { save: me.context.as_ptr() })
     }
@@ -440,35 +418,31 @@ impl Scheduler {
 
     #[inline(always)]
     fn take_next(&mut self) -> Option<Context> {
-        // 0 after a leave: whoever is continued then comes from the host loop, which sets it.
         self.countdown -= 1;
-        let next = if self.countdown == 0 { None } else { self.ready.pop() };
-        match next {
-            Some(next) => {
-                self.running = next.task;
-                Some(next.context)
-            }
-            None => {
-                self.running = None;
-                None
-            }
+        if self.countdown > 0
+            && let Some(next) = self.ready.pop()
+        {
+            self.running = next.task;
+            return Some(next.context);
         }
+        self.leave_to_host();
+        None
     }
-}
 
-/// Why a task does not block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Refused {
-    Cancelled,
-    Itself,
-    NotInTask,
+    #[cold]
+    #[inline(never)]
+    fn leave_to_host(&mut self) {
+        // Nobody had this turn.
+        self.countdown += 1;
+        self.running = TaskRef::NOBODY;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(unsafe_code, reason = "contexts made of numbers, which nobody continues")]
 
-    use super::{Block, Decision, Refused, Scheduler, TURNS};
+    use super::{Block, Decision, Scheduler, TURNS};
     use crate::task::{TaskId, TaskRef, Waiting, Wake};
     use crate::task_list::Report;
     use crate::time::Instant;
@@ -509,15 +483,20 @@ mod tests {
     }
 
     fn yielded(scheduler: &mut Scheduler) -> Decision {
-        scheduler.yield_now().expect("a running task")
+        match scheduler.take_turn() {
+            Some((save, to)) => Decision::Switch { save, to },
+            None => scheduler.give_way().expect("a running task"),
+        }
     }
 
-    fn blocked(scheduler: &mut Scheduler, how: &Block<'_>) -> Result<Decision, Refused> {
-        scheduler.block(how).map(|(_, decision)| decision)
+    fn blocked(scheduler: &mut Scheduler, how: &Block<'_>) -> Decision {
+        let me = scheduler.may_block().expect("a running task that is not cancelled");
+        scheduler.block(me, how)
     }
 
     fn exited(scheduler: &mut Scheduler) -> Context {
-        scheduler.exit().0
+        let me = scheduler.running().expect("a running task");
+        if me.is_plain() { scheduler.exit(me) } else { scheduler.exit_with_flags(me) }
     }
 
     fn task(scheduler: &Scheduler, id: TaskId) -> TaskRef {
@@ -584,8 +563,8 @@ mod tests {
         let nodes = [const { Waiter::new() }; 2];
         let how = |node| Block { queue: Some((&queue, &nodes[node])), ..Block::on(Waiting::Receive) };
         assert_eq!(next(&mut scheduler), Some(1));
-        assert_eq!(switched(blocked(&mut scheduler, &how(0)).expect("not cancelled"), 11), 2);
-        assert_eq!(switched(blocked(&mut scheduler, &how(1)).expect("not cancelled"), 12), 3);
+        assert_eq!(switched(blocked(&mut scheduler, &how(0)), 11), 2);
+        assert_eq!(switched(blocked(&mut scheduler, &how(1)), 12), 3);
         scheduler.wake_all(&queue, Wake::Done);
         assert_eq!(switched(yielded(&mut scheduler), 13), 11);
         assert_eq!(switched(yielded(&mut scheduler), 21), 12);
@@ -601,7 +580,7 @@ mod tests {
         let deadline = Some(Instant::from_nanos(5));
         let node = Waiter::new();
         let how = Block { queue: Some((&queue, &node)), deadline, ..Block::on(Waiting::Send) };
-        left(blocked(&mut scheduler, &how).expect("not cancelled"), 11);
+        left(blocked(&mut scheduler, &how), 11);
         scheduler.expire(Instant::from_nanos(4));
         assert!(scheduler.is_idle());
         scheduler.expire(Instant::from_nanos(5));
@@ -651,7 +630,7 @@ mod tests {
         let id = spawn(&mut scheduler, 1);
         assert_eq!(next(&mut scheduler), Some(1));
         scheduler.cancel(id);
-        assert_eq!(blocked(&mut scheduler, &Block::on(Waiting::Park)).err(), Some(Refused::Cancelled));
-        assert_eq!(blocked(&mut scheduler, &Block::on(Waiting::Sleep)).err(), Some(Refused::Cancelled));
+        assert_eq!(scheduler.may_block(), None);
+        assert_eq!(scheduler.running().map(|me| me.id()), Some(id));
     }
 }

@@ -19,10 +19,9 @@
 use crate::current::Task;
 use crate::dispatcher;
 use crate::error::{JoinError, Panic, SpawnError, SpawnErrorKind};
-use crate::runtime;
-use crate::scheduler::Refused;
+use crate::runtime::{self, Runtime};
 use crate::stacks::{self, StackError, StackMemory};
-use crate::task::{State, TaskId, TaskRef};
+use crate::task::{Flags, State, TaskId, TaskRef, Wake};
 use alloc::borrow::Cow;
 use core::alloc::Layout;
 use core::fmt;
@@ -56,10 +55,15 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    if const { WARM && stack_for(Layout::new::<Packet<F, T>>()) <= KEPT_MIN }
-        && let Some(task) = runtime::with(|scheduler| scheduler.readmit())
-    {
-        return begin_warm(task, f);
+    if const { WARM && stack_for(Layout::new::<Packet<F, T>>()) <= KEPT_MIN } {
+        let scheduler = runtime::scheduler();
+        // SAFETY: Short Borrow.
+        if let Some(task) = (unsafe { &mut *scheduler }).readmit() {
+            let (handle, context) = begin_warm(task, f);
+            // SAFETY: Short Borrow.
+            unsafe { &mut *scheduler }.start(task, context);
+            return handle;
+        }
     }
     match Builder::new().spawn(f) {
         Ok(handle) => handle,
@@ -94,9 +98,9 @@ unsafe fn lay_out(stack: &StackMemory, packet: Layout, entry: Entry) -> (*mut ()
     (place.cast(), context)
 }
 
-/// Begins a task on the stack that its block has kept.
+/// Lays a task out on the stack that its block has kept.
 #[inline(always)]
-fn begin_warm<F, T>(task: TaskRef, f: F) -> JoinHandle<T>
+fn begin_warm<F, T>(task: TaskRef, f: F) -> (JoinHandle<T>, Context)
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
@@ -107,8 +111,7 @@ where
     let packet = place.cast::<Packet<F, T>>();
     // SAFETY: the packet lies in the task's stack, which nobody else uses.
     unsafe { (*packet).closure = ManuallyDrop::new(f) };
-    runtime::with(|scheduler| scheduler.start(task, context));
-    JoinHandle { task, id: task.id(), result: packet.cast(), not_send: PhantomData }
+    (JoinHandle { task, id: task.id(), result: packet.cast(), not_send: PhantomData }, context)
 }
 
 /// Name and stack size of a task to spawn.
@@ -185,11 +188,13 @@ impl Builder {
         }
         // Smaller ones are not kept, so that `spawn` need not look.
         let usual = size == usual && size >= KEPT_MIN;
+        // What ended since the host loop had control may be what is asked for now.
+        dispatcher::release_stacks();
         let task = runtime::with(|scheduler| {
             if scheduler.ended.is_some() {
                 return Err(SpawnErrorKind::Ended);
             }
-            if scheduler.is_full() {
+            if scheduler.tasks.is_full() {
                 return Err(SpawnErrorKind::TooManyTasks);
             }
             scheduler.admit(usual).map_err(|_| SpawnErrorKind::OutOfMemory)
@@ -198,9 +203,8 @@ impl Builder {
             match runtime.stacks.borrow_mut().acquire(size) {
                 Ok(stack) => task.stack.set(Some(stack)),
                 Err(error) => {
-                    task.usual.set(0);
-                    // It has no stack, so none is left over.
-                    let _ = runtime::with(|scheduler| scheduler.free(task));
+                    task.set(Flags::ODD);
+                    runtime::with(|scheduler| scheduler.tasks.free(task));
                     return Err(match error {
                         StackError::OutOfMemory => SpawnErrorKind::OutOfMemory,
                         StackError::TooManyGuards => SpawnErrorKind::TooManyGuards,
@@ -208,7 +212,7 @@ impl Builder {
                 }
             }
             if !usual {
-                task.usual.set(0);
+                task.set(Flags::ODD);
             }
         }
         if let Some(name) = self.name {
@@ -217,12 +221,7 @@ impl Builder {
         let Some(stack) = task.stack() else { unreachable!("set above, or kept") };
         // SAFETY: the stack is the task's and as long as asked for; `spawn` fills the packet before it does anything else.
         let (place, context) = unsafe { lay_out(stack, packet, entry) };
-        runtime::with(|scheduler| {
-            if usual {
-                scheduler.note_usual(task);
-            }
-            scheduler.start(task, context);
-        });
+        runtime::with(|scheduler| scheduler.start(task, context));
         Ok((task, place))
     }
 }
@@ -245,12 +244,11 @@ where
     let result = catch(f);
     // SAFETY: the closure was moved out, so its place is free.
     unsafe { (*packet).result = ManuallyDrop::new(result) };
-    if mem::needs_drop::<Result<T, Panic>>() && dispatcher::is_detached() {
+    dispatcher::exit(|| {
         // The result's destructor is the task's own code: it may block.
         // SAFETY: Result Home: no handle exists any more.
         let _ = catch(|| unsafe { ManuallyDrop::drop(&mut (*packet).result) });
-    }
-    dispatcher::exit()
+    })
 }
 
 #[cfg(feature = "std")]
@@ -308,20 +306,28 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     /// Outside a task, unless the task has finished.
-    #[inline]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        if runtime::existing().is_none() {
-            return Err(JoinError::NoRuntime);
-        }
+        let Some(runtime) = runtime::existing() else { return Err(JoinError::NoRuntime) };
         if self.task.state.get() != State::Exited {
-            match dispatcher::join(self.task) {
-                Ok(()) => {}
-                Err(Refused::Itself) => return Err(JoinError::Itself),
-                Err(Refused::Cancelled | Refused::NotInTask) => return Err(JoinError::Cancelled),
+            // SAFETY: Short Borrow.
+            if unsafe { &*runtime.scheduler() }.running() == Some(self.task) {
+                return Err(JoinError::Itself);
+            }
+            if dispatcher::join(runtime, self.task) != Wake::Done {
+                return self.give_up();
             }
         }
-        self.take().map_err(JoinError::Panicked)
+        self.take_from(runtime).map_err(JoinError::Panicked)
+    }
+
+    /// The joining task was cancelled: the joined one must not wake it when it waits for something else.
+    #[cold]
+    fn give_up(self) -> Result<T, JoinError> {
+        // It is still the same task: *Handled*.
+        self.task.joiner.set(None);
+        Err(JoinError::Cancelled)
     }
 
     /// Returns whether the task has finished.
@@ -355,14 +361,19 @@ impl<T> JoinHandle<T> {
     }
 
     /// Takes the result of a task that has exited.
-    #[inline(always)]
     pub(crate) fn take(self) -> Result<T, Panic> {
+        self.take_from(runtime::current())
+    }
+
+    /// As [`JoinHandle::take`], of a task of this runtime. A task's runtime is the same after a switch.
+    #[inline(always)]
+    fn take_from(self, runtime: &Runtime) -> Result<T, Panic> {
         debug_assert!(self.is_finished(), "Result Home");
         // SAFETY: Result Home: the task has exited and this is its handle, which forgets itself.
         let result = unsafe { ptr::read(self.result) };
         let task = self.task;
         mem::forget(self);
-        dispatcher::reap(task);
+        dispatcher::reap(runtime, task);
         result
     }
 
@@ -433,7 +444,7 @@ impl<T> Drop for JoinHandle<T> {
             struct Reap(TaskRef);
             impl Drop for Reap {
                 fn drop(&mut self) {
-                    dispatcher::reap(self.0);
+                    dispatcher::reap(runtime::current(), self.0);
                 }
             }
             let _reap = Reap(self.task);

@@ -137,6 +137,8 @@ impl Flags {
     pub(crate) const DETACHED: Flags = Flags(8);
     /// It has a name, or an unparker was asked for.
     pub(crate) const EXTRAS: Flags = Flags(16);
+    /// Its stack is not of the usual size, or it has none: the block does not keep it.
+    pub(crate) const ODD: Flags = Flags(32);
 
     #[inline(always)]
     pub(crate) const fn and(self, other: Flags) -> Flags {
@@ -159,8 +161,6 @@ pub(crate) struct TaskBlock {
     pub(crate) timer: Cell<Place>,
     generation: Cell<u32>,
     index: u32,
-    /// The scheduler's number of the usual stack size, if the stack has that size.
-    pub(crate) usual: Cell<u32>,
     /// A free block may have kept the stack of the task before.
     pub(crate) stack: Cell<Option<StackMemory>>,
     name: Cell<Option<Cow<'static, str>>>,
@@ -168,7 +168,7 @@ pub(crate) struct TaskBlock {
 }
 
 impl TaskBlock {
-    fn new(index: u32) -> TaskBlock {
+    const fn new(index: u32, flags: Flags) -> TaskBlock {
         TaskBlock {
             context: Cell::new(Context::HOST),
             object: Cell::new(ptr::null()),
@@ -176,11 +176,10 @@ impl TaskBlock {
             waiting: Cell::new(Waiting::Nothing),
             wake: Cell::new(Wake::Done),
             state: Cell::new(State::Free),
-            flags: Cell::new(Flags::NONE),
+            flags: Cell::new(flags),
             timer: Cell::new(NOWHERE),
             generation: Cell::new(0),
             index,
-            usual: Cell::new(0),
             stack: Cell::new(None),
             name: Cell::new(None),
             remote: Cell::new(None),
@@ -225,6 +224,12 @@ impl TaskBlock {
     #[inline(always)]
     pub(crate) fn is_blocked(&self) -> bool {
         self.waiting.get() != Waiting::Nothing
+    }
+
+    /// Whether there is nothing special about it.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.flags.get() == Flags::NONE
     }
 
     /// Whether any of these flags is set.
@@ -290,7 +295,38 @@ impl TaskBlock {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskRef(NonNull<TaskBlock>);
 
+/// See [`TaskRef::NOBODY`].
+struct Nobody(TaskBlock);
+
+// SAFETY: nobody changes it.
+unsafe impl Sync for Nobody {}
+
+static NOBODY: Nobody = Nobody(TaskBlock::new(u32::MAX, Flags::CANCELLED));
+
 impl TaskRef {
+    /// In the place of a running task while there is none. Cancelled: so who asks whether the running task may block need not ask
+    /// whether there is one.
+    pub(crate) const NOBODY: TaskRef = TaskRef(NonNull::from_ref(&NOBODY.0));
+
+    #[inline(always)]
+    pub(crate) fn as_raw(self) -> *const TaskBlock {
+        self.0.as_ptr()
+    }
+
+    /// # Safety
+    /// The pointer came from [`TaskRef::as_raw`].
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(raw: *const TaskBlock) -> TaskRef {
+        // SAFETY: the caller's promise.
+        TaskRef(unsafe { NonNull::new_unchecked(raw.cast_mut()) })
+    }
+
+    /// The task, or none if it is nobody.
+    #[inline(always)]
+    pub(crate) fn somebody(self) -> Option<TaskRef> {
+        (self != TaskRef::NOBODY).then_some(self)
+    }
+
     /// The block, for as long as the caller likes.
     ///
     /// # Safety
@@ -321,30 +357,60 @@ impl fmt::Debug for TaskRef {
 /// Blocks in one piece of memory.
 const CHUNK: usize = if cfg!(target_arch = "wasm32") { 8 } else { 64 };
 
-/// How many free blocks keep the stack that their task had; the stack provider pools the rest.
-const KEEP: u32 = 64;
+/// How many free blocks keep the stack that their task had, in the long run; the stack provider pools the rest.
+const KEEP: usize = 64;
 
 /// The table of task blocks.
 pub(crate) struct Tasks {
     /// Free blocks that have kept a stack of the usual size, the one freed last first: its memory is warm.
     kept: Option<TaskRef>,
-    /// How many more blocks may keep their stacks.
-    room: u32,
-    /// Other free blocks.
+    /// How many more tasks there may be; less than 0 if the limit was lowered since.
+    vacancies: isize,
+    most: isize,
+    /// Free blocks whose stack goes back to the provider when there is time.
+    surplus: Option<TaskRef>,
+    /// Free blocks without a stack.
     free: Option<TaskRef>,
-    alive: usize,
+    /// How many blocks are in the two lists above.
+    spare: usize,
     /// Each of [`CHUNK`] blocks, which never move.
     chunks: Vec<Vec<TaskBlock>>,
 }
 
 impl Tasks {
-    pub(crate) const fn new() -> Tasks {
-        Tasks { kept: None, room: KEEP, free: None, alive: 0, chunks: Vec::new() }
+    /// A table without blocks, for at most so many tasks.
+    pub(crate) const fn new(most: usize) -> Tasks {
+        let most = if most > isize::MAX as usize { isize::MAX } else { most as isize };
+        Tasks { kept: None, vacancies: most, most, surplus: None, free: None, spare: 0, chunks: Vec::new() }
     }
 
     /// How many blocks are not free.
     pub(crate) fn alive(&self) -> usize {
-        self.alive
+        (self.most - self.vacancies) as usize
+    }
+
+    /// Changes how many tasks there may be; those that are alive stay.
+    pub(crate) fn set_most(&mut self, most: usize) {
+        let most = isize::try_from(most).unwrap_or(isize::MAX);
+        self.vacancies = most - (self.most - self.vacancies);
+        self.most = most;
+    }
+
+    /// Whether there may not be one more task.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.vacancies <= 0
+    }
+
+    /// How many free blocks have kept their stacks.
+    fn kept(&self) -> usize {
+        self.capacity() - self.spare - self.alive()
+    }
+
+    /// How many free blocks have stacks.
+    pub(crate) fn stacks(&self) -> usize {
+        let surplus = core::iter::successors(self.surplus, |task| task.joiner.get());
+        self.kept() + surplus.filter(|task| task.stack().is_some()).count()
     }
 
     fn capacity(&self) -> usize {
@@ -356,11 +422,6 @@ impl Tasks {
         self.capacity() + CHUNK
     }
 
-    /// How many free blocks have kept their stacks.
-    pub(crate) fn kept(&self) -> usize {
-        (KEEP - self.room) as usize
-    }
-
     /// Makes more blocks. Room for them in every queue is the caller's matter, before.
     #[cold]
     pub(crate) fn grow(&mut self) -> Result<(), NoMemory> {
@@ -370,13 +431,14 @@ impl Tasks {
         let mut chunk = Vec::new();
         room::reserve(&mut chunk, CHUNK)?;
         for index in first..first + CHUNK as u32 {
-            room::push(&mut chunk, TaskBlock::new(index));
+            room::push(&mut chunk, TaskBlock::new(index, Flags::NONE));
         }
         // So that the lowest number is used first.
         for block in chunk.iter().rev() {
             block.joiner.set(self.free);
             self.free = Some(TaskRef(NonNull::from(block)));
         }
+        self.spare += CHUNK;
         room::push(&mut self.chunks, chunk);
         Ok(())
     }
@@ -385,8 +447,9 @@ impl Tasks {
     pub(crate) fn admit(&mut self) -> Option<TaskRef> {
         let task = self.free?;
         self.free = task.joiner.take();
+        self.spare -= 1;
+        self.vacancies -= 1;
         task.state.set(State::Alive);
-        self.alive += 1;
         Some(task)
     }
 
@@ -395,44 +458,77 @@ impl Tasks {
     pub(crate) fn reuse(&mut self) -> Option<TaskRef> {
         let task = self.kept?;
         self.kept = task.joiner.take();
-        self.room += 1;
+        self.vacancies -= 1;
         task.state.set(State::Alive);
-        self.alive += 1;
         Some(task)
     }
 
-    /// Gives a block back. With `keep` its stack has the usual size, and may stay with it; returns the stack that did not.
+    /// Gives a block back. A plain one keeps its stack for the next task.
     #[inline(always)]
-    #[must_use = "the stack goes back to its provider"]
-    pub(crate) fn free(&mut self, task: TaskRef, keep: bool) -> Option<StackMemory> {
-        if task.flags.get() != Flags::NONE {
-            clear(task);
+    pub(crate) fn free(&mut self, task: TaskRef) {
+        if !task.is_plain() {
+            return self.free_with_flags(task);
         }
-        task.generation.set(task.generation.get().wrapping_add(1));
-        task.state.set(State::Free);
-        self.alive -= 1;
-        if keep && self.room > 0 {
-            self.room -= 1;
-            task.joiner.set(self.kept);
-            self.kept = Some(task);
-            return None;
-        }
-        self.free_without_stack(task)
+        self.vacancies += 1;
+        retire(task);
+        task.joiner.set(self.kept.replace(task));
     }
 
     #[cold]
-    fn free_without_stack(&mut self, task: TaskRef) -> Option<StackMemory> {
-        task.joiner.set(self.free);
-        self.free = Some(task);
-        task.stack.take()
+    #[inline(never)]
+    fn free_with_flags(&mut self, task: TaskRef) {
+        let odd = task.has(Flags::ODD);
+        task.flags.set(Flags::NONE);
+        drop(task.name.take());
+        drop(task.remote.take());
+        self.vacancies += 1;
+        retire(task);
+        if odd {
+            self.spare += 1;
+            task.joiner.set(self.surplus.replace(task));
+        } else {
+            task.joiner.set(self.kept.replace(task));
+        }
     }
 
-    /// Takes the stack from a block that has kept one, which is free all the same.
-    pub(crate) fn unkeep(&mut self) -> Option<StackMemory> {
-        let task = self.kept?;
-        self.kept = task.joiner.take();
-        self.room += 1;
-        self.free_without_stack(task)
+    /// Takes a stack that is to go back to its provider; its block has none then.
+    pub(crate) fn take_surplus(&mut self) -> Option<StackMemory> {
+        loop {
+            let task = self.surplus?;
+            self.surplus = task.joiner.replace(self.free);
+            self.free = Some(task);
+            // A block whose task could not be spawned has none.
+            if let Some(stack) = task.stack.take() {
+                return Some(stack);
+            }
+        }
+    }
+
+    /// Kept stacks are surplus from now on, as far as there are more than is worth while. Returns whether anything is surplus.
+    #[inline]
+    pub(crate) fn trim(&mut self) -> bool {
+        if self.kept() > KEEP {
+            self.keep_at_most(KEEP);
+        }
+        self.surplus.is_some()
+    }
+
+    #[cold]
+    fn keep_at_most(&mut self, most: usize) {
+        for _ in most..self.kept() {
+            let Some(task) = self.kept else { return };
+            self.kept = task.joiner.replace(self.surplus);
+            self.surplus = Some(task);
+            self.spare += 1;
+        }
+    }
+
+    /// Stacks of another size are the usual ones from now on: neither free blocks nor those in use keep what they have.
+    pub(crate) fn forget_usual(&mut self) {
+        self.keep_at_most(0);
+        for block in self.iter() {
+            block.set(Flags::ODD);
+        }
     }
 
     /// The block of a task that still has one.
@@ -455,30 +551,29 @@ impl fmt::Debug for Tasks {
     }
 }
 
-/// Takes away what few tasks have.
-#[cold]
-#[inline(never)]
-fn clear(task: TaskRef) {
-    task.flags.set(Flags::NONE);
-    // Where nothing is borrowed: a name's memory or a node's is the allocator's, which may be the user's code.
-    drop(task.name.take());
-    drop(task.remote.take());
+/// The block's task is gone: whoever has its id finds nothing.
+#[inline(always)]
+fn retire(task: TaskRef) {
+    task.generation.set(task.generation.get().wrapping_add(1));
+    task.state.set(State::Free);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KEEP, Tasks};
+    use super::{Flags, KEEP, Tasks};
     use crate::stacks::StackMemory;
     use core::ptr::NonNull;
 
     #[test]
     fn an_id_is_found_until_its_task_is_freed_and_never_again() {
-        let mut tasks = Tasks::new();
+        let mut tasks = Tasks::new(usize::MAX);
         tasks.grow().expect("memory");
         let first = tasks.admit().expect("room");
         let id = first.id();
         assert_eq!(tasks.find(id), Some(first));
-        assert!(tasks.free(first, false).is_none());
+        first.set(Flags::ODD);
+        tasks.free(first);
+        assert!(tasks.take_surplus().is_none(), "it had no stack");
         assert_eq!(tasks.find(id), None);
         let second = tasks.admit().expect("room");
         assert_eq!(second, first, "the block freed last is used first");
@@ -487,8 +582,8 @@ mod tests {
     }
 
     #[test]
-    fn blocks_keep_their_stacks_up_to_a_limit_and_are_reused_last_in_first_out() {
-        let mut tasks = Tasks::new();
+    fn blocks_keep_their_stacks_and_are_reused_last_in_first_out() {
+        let mut tasks = Tasks::new(usize::MAX);
         let mut all = alloc::vec::Vec::new();
         for _ in 0..KEEP + 2 {
             let task = tasks.admit().or_else(|| {
@@ -499,13 +594,35 @@ mod tests {
             task.stack.set(Some(StackMemory::new(NonNull::dangling(), 16)));
             all.push(task);
         }
-        for (number, &task) in all.iter().enumerate() {
-            assert_eq!(tasks.free(task, true).is_some(), number >= KEEP as usize);
+        for &task in &all {
+            tasks.free(task);
         }
-        assert_eq!((tasks.alive(), tasks.kept()), (0, KEEP as usize));
-        assert_eq!(tasks.reuse(), Some(all[KEEP as usize - 1]));
-        assert!(tasks.unkeep().is_some());
-        assert_eq!(tasks.reuse(), Some(all[KEEP as usize - 3]));
-        assert_eq!((tasks.alive(), tasks.kept()), (2, KEEP as usize - 3));
+        assert_eq!((tasks.alive(), tasks.stacks()), (0, KEEP + 2));
+        assert!(tasks.take_surplus().is_none(), "all are kept");
+        assert!(tasks.trim());
+        assert_eq!((tasks.kept(), tasks.stacks()), (KEEP, KEEP + 2));
+        assert!(tasks.take_surplus().is_some() && tasks.take_surplus().is_some());
+        assert!(tasks.take_surplus().is_none());
+        assert_eq!(tasks.reuse(), Some(all[KEEP - 1]));
+        assert_eq!(tasks.reuse(), Some(all[KEEP - 2]));
+        tasks.forget_usual();
+        assert_eq!((tasks.reuse(), tasks.alive(), tasks.stacks()), (None, 2, KEEP - 2));
+        tasks.free(all[KEEP - 1]);
+        assert_eq!(core::iter::from_fn(|| tasks.take_surplus()).count(), KEEP - 1);
+        assert_eq!((tasks.alive(), tasks.stacks()), (1, 0));
+    }
+
+    #[test]
+    fn the_limit_on_tasks_may_be_lowered_below_what_is_alive() {
+        let mut tasks = Tasks::new(2);
+        tasks.grow().expect("memory");
+        let first = tasks.admit().expect("room");
+        assert!(!tasks.is_full());
+        assert!(tasks.admit().is_some() && tasks.is_full());
+        tasks.set_most(1);
+        tasks.free(first);
+        assert_eq!((tasks.alive(), tasks.is_full()), (1, true));
+        tasks.set_most(usize::MAX);
+        assert_eq!((tasks.alive(), tasks.is_full()), (1, false));
     }
 }

@@ -145,7 +145,7 @@ mod tests {
             random ^= random << 17;
             random
         };
-        let (mut queue, mut table) = (TimerQueue::new(), Tasks::new());
+        let (mut queue, mut table) = (TimerQueue::new(), Tasks::new(usize::MAX));
         let mut model: Vec<(u64, TaskRef)> = Vec::new();
         for alive in 0..2000 {
             let deadline = next() % 50;

@@ -15,7 +15,8 @@
 #![allow(unsafe_code, reason = "nodes on other tasks' stacks are reached through pointers (Anchored)")]
 
 use crate::task::TaskRef;
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
+use core::mem::MaybeUninit;
 use core::ptr;
 
 /// A FIFO queue of blocked tasks.
@@ -27,30 +28,33 @@ pub(crate) struct WaitQueue {
 }
 
 /// A blocked task's node.
+///
+/// It has no content before it is in a queue: a blocking call need not write what `push` writes again.
 #[derive(Debug)]
-pub(crate) struct Waiter {
+pub(crate) struct Waiter(UnsafeCell<MaybeUninit<Links>>);
+
+#[derive(Debug)]
+struct Links {
     next: Cell<*const Waiter>,
     previous: Cell<*const Waiter>,
-    queue: Cell<*const WaitQueue>,
-    task: Cell<Option<TaskRef>>,
+    queue: *const WaitQueue,
+    task: TaskRef,
 }
 
 impl Waiter {
     /// A node that is in no queue.
     #[inline(always)]
     pub(crate) const fn new() -> Waiter {
-        Waiter {
-            next: Cell::new(ptr::null()),
-            previous: Cell::new(ptr::null()),
-            queue: Cell::new(ptr::null()),
-            task: Cell::new(None),
-        }
+        Waiter(UnsafeCell::new(MaybeUninit::uninit()))
     }
 
-    /// The task whose node this is, once it was in a queue.
+    /// # Safety
+    /// The node was put into a queue.
     #[inline(always)]
-    pub(crate) fn task(&self) -> Option<TaskRef> {
-        self.task.get()
+    unsafe fn links(&self) -> &Links {
+        // SAFETY: the caller's promise; after that only the cells inside change, but for a `push`, which comes after the node left its
+        // queue, when nobody holds this reference.
+        unsafe { (*self.0.get()).assume_init_ref() }
     }
 }
 
@@ -74,25 +78,26 @@ impl WaitQueue {
     /// Appends `waiter`, which is in no queue, for `task`. The caller upholds *Anchored* by blocking right away.
     #[inline(always)]
     pub(crate) fn push(&self, waiter: &Waiter, task: TaskRef) {
-        waiter.task.set(Some(task));
-        waiter.queue.set(self);
-        waiter.next.set(ptr::null());
+        let previous = self.tail.replace(waiter);
+        let links = Links { next: Cell::new(ptr::null()), previous: Cell::new(previous), queue: self, task };
+        // SAFETY: the node is in no queue, so nobody looks at it.
+        unsafe { (*waiter.0.get()).write(links) };
         if self.head.get().is_null() {
             self.head.set(waiter);
         } else {
-            let tail = self.tail.get();
-            waiter.previous.set(tail);
             // SAFETY: the queue is not empty, so its tail is linked: Anchored.
-            unsafe { (*tail).next.set(waiter) };
+            unsafe { (*previous).links() }.next.set(waiter);
         }
-        self.tail.set(waiter);
     }
 
-    /// Takes the node off that has waited longest, which is `first`.
+    /// Takes the node off that has waited longest. Returns it and its task; it is alive until that goes on.
     #[inline(always)]
-    pub(crate) fn pop(&self, first: &Waiter) {
-        debug_assert!(ptr::eq(self.head.get(), first), "One Home");
-        self.head.set(first.next.get());
+    pub(crate) fn pop(&self) -> Option<(&Waiter, TaskRef)> {
+        let first = self.first()?;
+        // SAFETY: it is linked.
+        let links = unsafe { first.links() };
+        self.head.set(links.next.get());
+        Some((first, links.task))
     }
 }
 
@@ -106,21 +111,23 @@ pub(crate) fn leave(task: TaskRef) {
 
 /// Takes `waiter`, which is in a queue, out of it.
 fn unlink(waiter: &Waiter) {
+    // SAFETY: it is linked.
+    let links = unsafe { waiter.links() };
     // SAFETY: Anchored: the node is linked, so its queue is alive where it was.
-    let queue = unsafe { &*waiter.queue.get() };
-    let next = waiter.next.get();
+    let queue = unsafe { &*links.queue };
+    let next = links.next.get();
     if ptr::eq(queue.head.get(), waiter) {
         queue.head.set(next);
         return;
     }
-    let previous = waiter.previous.get();
+    let previous = links.previous.get();
     // SAFETY: it is not the head, so it has a neighbour before it, which is linked: Anchored.
-    unsafe { (*previous).next.set(next) };
+    unsafe { (*previous).links() }.next.set(next);
     if next.is_null() {
         queue.tail.set(previous);
     } else {
         // SAFETY: a linked neighbour: Anchored.
-        unsafe { (*next).previous.set(previous) };
+        unsafe { (*next).links() }.previous.set(previous);
     }
 }
 
@@ -135,9 +142,11 @@ mod tests {
         let mut found = Vec::new();
         let mut at = queue.first();
         while let Some(waiter) = at {
-            found.extend(waiter.task());
             // SAFETY: linked nodes are alive in this test.
-            at = unsafe { waiter.next.get().as_ref() };
+            let links = unsafe { waiter.links() };
+            found.push(links.task);
+            // SAFETY: as above.
+            at = unsafe { links.next.get().as_ref() };
         }
         found
     }
@@ -146,7 +155,7 @@ mod tests {
     #[test]
     fn all_short_sequences_of_push_pop_and_unlink_agree_with_a_list() {
         const OPERATIONS: usize = 7; // push or unlink one of three tasks, or pop
-        let mut table = Tasks::new();
+        let mut table = Tasks::new(usize::MAX);
         table.grow().expect("memory");
         let tasks = [(); 3].map(|()| table.admit().expect("room"));
         for sequence in 0..OPERATIONS.pow(6) {
@@ -158,10 +167,10 @@ mod tests {
                 let (operation, task) = (rest % OPERATIONS / 3, rest % OPERATIONS % 3);
                 rest /= OPERATIONS;
                 match operation {
-                    2 => match queue.first() {
-                        Some(first) => {
-                            queue.pop(first);
-                            assert!(ptr::eq(first, &waiters[model.remove(0)]));
+                    2 => match queue.pop() {
+                        Some((first, task)) => {
+                            let expected = model.remove(0);
+                            assert!(ptr::eq(first, &waiters[expected]) && task == tasks[expected]);
                         }
                         None => assert!(model.is_empty()),
                     },

@@ -44,8 +44,9 @@ use crate::time::{Duration, Instant};
 use crate::wait_queue::{WaitQueue, Waiter};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, UnsafeCell};
 use core::fmt;
+use core::mem::MaybeUninit;
 
 /// Returns a channel that holds nothing: `send` waits until a receiver takes the value.
 pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
@@ -67,6 +68,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 fn pair<T>(holding: Option<Holding<T>>) -> (Sender<T>, Receiver<T>) {
     let channel = Rc::new(Channel {
         buffer: RefCell::new(VecDeque::new()),
+        is_plain: Cell::new(holding.is_none()),
         holding,
         closed: Cell::new(false),
         senders: Side::new(),
@@ -80,6 +82,8 @@ struct Channel<T> {
     /// `None`: it holds nothing.
     holding: Option<Holding<T>>,
     closed: Cell<bool>,
+    /// It is open and holds nothing: values go from task to task, and there is no more to look at.
+    is_plain: Cell<bool>,
     senders: Side,
     receivers: Side,
 }
@@ -113,65 +117,96 @@ impl Side {
 }
 
 /// A blocked end, on its own stack: its node in the queue, and the place where it expects or offers a value.
+///
+/// *Filled*: a sender's place holds its value while it waits, and still if it is woken for any other reason than [`Wake::Done`]; a receiver's
+/// is empty while it waits, and holds a value if it is woken with `Wake::Done`.
 #[repr(C)]
 struct Offer<T> {
     node: Waiter,
-    place: Cell<Option<T>>,
+    place: UnsafeCell<MaybeUninit<T>>,
 }
 
 impl<T> Offer<T> {
     #[inline(always)]
-    fn of(value: Option<T>) -> Offer<T> {
-        Offer { node: Waiter::new(), place: Cell::new(value) }
+    fn of(value: MaybeUninit<T>) -> Offer<T> {
+        Offer { node: Waiter::new(), place: UnsafeCell::new(value) }
+    }
+
+    /// # Safety
+    /// *Filled*, and nobody takes the value again.
+    #[inline(always)]
+    unsafe fn take(&self) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.place.get()).assume_init_read() }
     }
 }
 
 impl<T> Channel<T> {
-    /// The longest waiting end of `side`, which `wake_first` wakes.
+    /// Wakes the longest waiting end of `side`, for it has what it waited for, or will have: its offer stays until the next switch.
     #[inline(always)]
-    fn first<'a>(&self, side: &'a Side) -> Option<&'a Offer<T>> {
-        let first = side.waiting.first()?;
+    fn wake_first<'a>(&self, side: &'a Side) -> Option<&'a Offer<T>> {
+        let (first, task) = side.waiting.pop()?;
+        runtime::with(|scheduler| scheduler.make_ready(task, Wake::Done));
         // SAFETY: whoever waits in this channel does so with the node of an `Offer<T>`, which begins with it.
         Some(unsafe { &*core::ptr::from_ref(first).cast::<Offer<T>>() })
     }
 
-    /// Takes the first of `side`, which that is, off the queue and makes it ready. Its offer stays until the next switch.
+    /// Gives the value to the longest waiting receiver, or back.
     #[inline(always)]
-    fn wake_first(&self, side: &Side, first: &Offer<T>) {
-        runtime::with(|scheduler| scheduler.wake_waiter(&side.waiting, &first.node, Wake::Done));
+    fn hand_over(&self, value: T) -> Result<(), T> {
+        let Some(first) = self.wake_first(&self.receivers) else { return Err(value) };
+        // SAFETY: Filled: it was empty, and its receiver has not gone on.
+        unsafe { (*first.place.get()).write(value) };
+        Ok(())
+    }
+
+    /// Takes the value of the longest waiting sender.
+    #[inline(always)]
+    fn take_over(&self) -> Option<T> {
+        let first = self.wake_first(&self.senders)?;
+        // SAFETY: Filled: its sender has not gone on, and will see that it is woken for this.
+        Some(unsafe { first.take() })
     }
 
     #[inline(always)]
     #[track_caller]
     fn send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
-        let value = match self.try_send(value) {
+        let value = match self.hand_over(value) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(value)) => return Err(SendError::Closed(value)),
-            Err(TrySendError::Full(value)) => value,
+            Err(value) => value,
         };
-        let offer = Offer::of(Some(value));
-        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.node);
-        match (offer.place.take(), wake) {
-            (None, _) | (_, Wake::Done) => Ok(()),
-            (Some(value), Wake::All) => Err(SendError::Closed(value)),
-            (Some(value), Wake::TimedOut) => Err(SendError::TimedOut(value)),
-            (Some(value), Wake::Cancelled) => Err(SendError::Cancelled(value)),
+        if !self.is_plain.get() {
+            match self.store(value) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Closed(value)) => return Err(SendError::Closed(value)),
+                Err(TrySendError::Full(value)) => return self.wait_to_send(value, deadline),
+            }
         }
+        self.wait_to_send(value, deadline)
     }
 
     #[inline(always)]
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        // Nobody waits in a closed channel.
-        if let Some(first) = self.first(&self.receivers) {
-            first.place.set(Some(value));
-            self.wake_first(&self.receivers, first);
+    #[track_caller]
+    fn wait_to_send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
+        let offer = Offer::of(MaybeUninit::new(value));
+        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.node);
+        if wake == Wake::Done {
             return Ok(());
         }
-        self.store(value)
+        // SAFETY: Filled.
+        let value = unsafe { offer.take() };
+        Err(match wake {
+            Wake::TimedOut => SendError::TimedOut(value),
+            Wake::Cancelled => SendError::Cancelled(value),
+            Wake::All | Wake::Done => SendError::Closed(value),
+        })
     }
 
-    /// Puts the value into the buffer.
-    #[inline]
+    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        self.hand_over(value).or_else(|value| self.store(value))
+    }
+
+    /// Puts the value into the buffer. (Nobody waits to receive.)
     fn store(&self, value: T) -> Result<(), TrySendError<T>> {
         if self.closed.get() {
             return Err(TrySendError::Closed(value));
@@ -188,48 +223,46 @@ impl<T> Channel<T> {
     #[inline(always)]
     #[track_caller]
     fn recv(&self, deadline: Option<Moment>) -> Result<T, RecvError> {
-        match self.try_recv() {
-            Ok(value) => return Ok(value),
-            Err(TryRecvError::Closed) => return Err(RecvError::Closed),
-            Err(TryRecvError::Empty) => {}
+        if self.is_plain.get() {
+            if let Some(value) = self.take_over() {
+                return Ok(value);
+            }
+        } else {
+            match self.try_recv() {
+                Ok(value) => return Ok(value),
+                Err(TryRecvError::Closed) => return Err(RecvError::Closed),
+                Err(TryRecvError::Empty) => {}
+            }
         }
-        let offer = Offer::of(None);
+        let offer = Offer::of(MaybeUninit::uninit());
         let wake = self.wait("Receiver::recv", Waiting::Receive, &self.receivers, deadline, &offer.node);
-        match (offer.place.take(), wake) {
-            (Some(value), _) => Ok(value),
-            (None, Wake::TimedOut) => Err(RecvError::TimedOut),
-            (None, Wake::Cancelled) => Err(RecvError::Cancelled),
-            (None, Wake::All | Wake::Done) => Err(RecvError::Closed),
+        match wake {
+            // SAFETY: Filled.
+            Wake::Done => Ok(unsafe { offer.take() }),
+            Wake::All => Err(RecvError::Closed),
+            Wake::TimedOut => Err(RecvError::TimedOut),
+            Wake::Cancelled => Err(RecvError::Cancelled),
         }
     }
 
-    #[inline(always)]
     fn try_recv(&self) -> Result<T, TryRecvError> {
         if let Some(holding) = &self.holding
             && let Some(value) = self.fetch(holding)
         {
             return Ok(value);
         }
-        if let Some(first) = self.first(&self.senders) {
-            let value = first.place.take();
-            self.wake_first(&self.senders, first);
-            if let Some(value) = value {
-                return Ok(value);
-            }
+        if let Some(value) = self.take_over() {
+            return Ok(value);
         }
         Err(if self.closed.get() { TryRecvError::Closed } else { TryRecvError::Empty })
     }
 
     /// Takes a value out of the buffer; the longest waiting sender's value moves up.
-    #[inline]
     fn fetch(&self, holding: &Holding<T>) -> Option<T> {
         let mut buffer = self.buffer.borrow_mut();
         let value = (holding.pop)(&mut buffer)?;
-        if let Some(first) = self.first(&self.senders) {
-            if let Some(next) = first.place.take() {
-                (holding.push)(&mut buffer, next);
-            }
-            self.wake_first(&self.senders, first);
+        if let Some(next) = self.take_over() {
+            (holding.push)(&mut buffer, next);
         }
         Some(value)
     }
@@ -251,6 +284,7 @@ impl<T> Channel<T> {
         if self.closed.replace(true) {
             return false;
         }
+        self.is_plain.set(false);
         if self.receivers.waiting.is_empty() && self.senders.waiting.is_empty() {
             return true;
         }
@@ -291,6 +325,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// If it would wait outside a task.
+    #[inline]
     #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.0.send(value, None)
@@ -352,6 +387,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     /// If it would wait outside a task.
+    #[inline]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.0.recv(None)
@@ -408,6 +444,7 @@ pub struct Iter<'a, T>(&'a Receiver<T>);
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
+    #[inline]
     fn next(&mut self) -> Option<T> {
         self.0.recv().ok()
     }
@@ -420,6 +457,7 @@ pub struct IntoIter<T>(Receiver<T>);
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[inline]
     fn next(&mut self) -> Option<T> {
         self.0.recv().ok()
     }

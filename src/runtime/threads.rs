@@ -78,7 +78,7 @@ fn default_platform() -> Box<dyn Platform> {
 }
 
 /// The calling thread's runtime, made now if there is none.
-#[inline]
+#[inline(always)]
 pub(crate) fn current() -> &'static Runtime {
     let runtime = word::get();
     if runtime.addr() <= GONE.addr() {
@@ -89,6 +89,7 @@ pub(crate) fn current() -> &'static Runtime {
 }
 
 #[cold]
+#[inline(never)]
 fn first_use() -> &'static Runtime {
     // Cannot fail: the word is null. (Where there is no default platform this is the named panic.)
     let _ = install(Builder::new());
@@ -97,6 +98,7 @@ fn first_use() -> &'static Runtime {
 }
 
 /// The calling thread's runtime, if it has one.
+#[inline(always)]
 pub(crate) fn existing() -> Option<&'static Runtime> {
     let runtime = word::get();
     // SAFETY: as in `current`.
@@ -119,7 +121,7 @@ fn refuse_ending_thread() {
 mod word {
     use super::Runtime;
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn get() -> *mut Runtime {
         windlass_arch::runtime().cast()
     }
@@ -213,7 +215,8 @@ mod owner {
                 // SAFETY: as above, and no task is left.
                 let (tasks, stacks) =
                     unsafe { (&mut (*(*runtime).scheduler.get()).tasks, &(*runtime).stacks) };
-                while let Some(stack) = tasks.unkeep() {
+                tasks.forget_usual();
+                while let Some(stack) = tasks.take_surplus() {
                     stacks.borrow_mut().release(stack);
                 }
             }
