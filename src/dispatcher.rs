@@ -11,9 +11,9 @@
 //! every [`TURNS`](crate::scheduler::TURNS) switches.
 #![allow(unsafe_code, reason = "switches stacks")]
 
-use crate::runtime::{self, Runtime};
+use crate::runtime;
 use crate::scheduler::{Block, Decision};
-use crate::task::{Flags, State, TaskRef, Waiting, Wake};
+use crate::task::{Flags, TaskRef, Waiting, Wake};
 use crate::time::{Moment, instant};
 use windlass_arch::{self as arch, Context};
 
@@ -54,7 +54,7 @@ pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
 pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     let scheduler = runtime::scheduler();
     // SAFETY: Short Borrow.
-    let Some(me) = (unsafe { &*scheduler }).may_block() else { return refused(what) };
+    let Ok(me) = (unsafe { &*scheduler }).may_block() else { return refused(what) };
     // SAFETY: Short Borrow.
     carry_out(unsafe { &mut *scheduler }.block(me, how));
     if how.deadline.is_some() {
@@ -64,16 +64,42 @@ pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     me.wake.get()
 }
 
-/// Blocks the running task until `task`, another one, has exited; returns at once if it is cancelled.
+/// Blocks the running task until `task` has exited. Returns whether it has.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn join(runtime: &Runtime, task: TaskRef) -> Wake {
-    let scheduler = runtime.scheduler();
+pub(crate) fn join(task: TaskRef) -> Result<(), JoinRefused> {
+    let scheduler = task.scheduler();
     // SAFETY: Short Borrow.
-    let Some(me) = (unsafe { &*scheduler }).may_block() else { return refused("JoinHandle::join") };
+    let Ok(me) = (unsafe { &*scheduler }).may_block() else { return Err(join_refused(task)) };
+    if me == task {
+        return Err(JoinRefused::Itself);
+    }
     // SAFETY: Short Borrow.
     carry_out(unsafe { &mut *scheduler }.join(me, task));
-    me.wake.get()
+    // The caller has its handle, so it is still the same task.
+    if task.has_exited() { Ok(()) } else { Err(JoinRefused::Cancelled) }
+}
+
+/// Why a join ended without the other task's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JoinRefused {
+    Cancelled,
+    Itself,
+    NoRuntime,
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn join_refused(task: TaskRef) -> JoinRefused {
+    if runtime::existing().is_none() {
+        return JoinRefused::NoRuntime;
+    }
+    if runtime::with(|scheduler| scheduler.running() == Some(task)) {
+        return JoinRefused::Itself;
+    }
+    let _ = refused("JoinHandle::join");
+    JoinRefused::Cancelled
 }
 
 /// Why the running task does not block: it is cancelled. If there is none, this panics.
@@ -88,32 +114,32 @@ fn refused(what: &'static str) -> Wake {
     Wake::Cancelled
 }
 
-/// The running task ends; its stack may be used again as soon as another context runs. `drop_result` is called if nobody has its handle.
+/// `me`, which runs, ends; its stack may be used again as soon as another context runs. `drop_result` is called if nobody has its handle.
 #[inline(always)]
-pub(crate) fn exit(drop_result: impl FnOnce()) -> Context {
-    let scheduler = runtime::scheduler();
-    // SAFETY: Short Borrow.
-    let Some(me) = (unsafe { &*scheduler }).running() else { return Context::HOST };
+pub(crate) fn exit(me: TaskRef, drop_result: fn(TaskRef)) -> Context {
     if !me.is_plain() {
         return exit_with_flags(me, drop_result);
     }
     // SAFETY: Short Borrow.
-    unsafe { &mut *scheduler }.exit(me)
+    unsafe { &mut *me.scheduler() }.exit(me)
 }
 
 #[cold]
 #[inline(never)]
-fn exit_with_flags(me: TaskRef, drop_result: impl FnOnce()) -> Context {
+fn exit_with_flags(me: TaskRef, drop_result: fn(TaskRef)) -> Context {
     if me.has(Flags::DETACHED) {
-        drop_result();
+        drop_result(me);
     }
     runtime::with(|scheduler| scheduler.exit_with_flags(me))
 }
 
 /// The task's handle is dropped. Returns whether the task has exited before: then the caller reaps it.
 pub(crate) fn detach(task: TaskRef) -> bool {
+    if task.has_exited() {
+        return true;
+    }
     task.set(Flags::DETACHED);
-    task.state.get() == State::Exited
+    false
 }
 
 /// Ends the module: never returns to the task.
@@ -129,9 +155,15 @@ pub(crate) fn end(code: i32) -> ! {
 
 /// Gives the block and the stack of an exited task back.
 #[inline(always)]
-pub(crate) fn reap(runtime: &Runtime, task: TaskRef) {
+pub(crate) fn reap(task: TaskRef) {
     // SAFETY: Short Borrow.
-    unsafe { &mut *runtime.scheduler() }.tasks.free(task);
+    unsafe { &mut *task.scheduler() }.tasks.free(task);
+}
+
+/// There is time: what is more than worth keeping goes back, too.
+fn give_stacks_back() {
+    runtime::with(|scheduler| scheduler.tasks.trim());
+    release_stacks();
 }
 
 /// Gives stacks that nobody keeps back to their provider.
@@ -239,7 +271,7 @@ fn drive_here(goal: &Goal) -> Stop {
     #[cfg(feature = "asynchronous")]
     let start = runtime::with(|scheduler| scheduler.switches());
     loop {
-        if runtime::with(|scheduler| scheduler.tasks.trim()) {
+        if runtime::with(|scheduler| scheduler.tasks.has_surplus()) {
             release_stacks();
         }
         if !runtime.inbox.is_empty() {
@@ -271,7 +303,10 @@ fn drive_here(goal: &Goal) -> Stop {
             Ok(scheduler.next())
         });
         match next {
-            Err(stop) => return stop,
+            Err(stop) => {
+                give_stacks_back();
+                return stop;
+            }
             Ok(Some(context)) => {
                 // SAFETY: One Home: it left the run queue just now.
                 unsafe { arch::run(context) };
@@ -284,6 +319,7 @@ fn drive_here(goal: &Goal) -> Stop {
                 if timer.is_none() && !may_be_woken_remotely() {
                     return Stop::Deadlock;
                 }
+                give_stacks_back();
                 let until = [timer, goal.deadline].into_iter().flatten().min().map(instant);
                 if runtime.inbox.is_empty() && runtime.platform.wait(until).is_err() {
                     return Stop::WouldWait;

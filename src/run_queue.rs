@@ -118,9 +118,13 @@ impl RunQueue {
             self.slot = task.as_raw();
             return;
         }
-        if self.slot != RING {
-            self.fill_ring();
-        }
+        self.push_behind(task);
+    }
+
+    /// Appends `task` to a queue that is not empty.
+    #[inline(never)]
+    fn push_behind(&mut self, task: TaskRef) {
+        self.fill_ring();
         self.push_to_ring(task);
     }
 
@@ -177,6 +181,11 @@ impl RunQueue {
             self.slot = EMPTY;
             return Some(Entry { context: task.context.get(), task });
         }
+        self.pop_from_ring()
+    }
+
+    #[inline(never)]
+    fn pop_from_ring(&mut self) -> Option<Entry> {
         if self.slot == EMPTY {
             return None;
         }
@@ -216,7 +225,7 @@ mod tests {
         let mut table = Tasks::new(usize::MAX);
         let tasks: alloc::vec::Vec<_> = core::iter::from_fn(|| {
             table.admit().or_else(|| {
-                table.grow().expect("memory");
+                table.grow(core::ptr::null()).expect("memory");
                 table.admit()
             })
         })

@@ -18,9 +18,11 @@
 //! What a yield touches is the head of this struct and two entries of the ring, nothing else; it is inlined where it is called, with
 //! the rare ways out of line.
 
-use crate::room::{self, NoMemory};
+use crate::error::SpawnErrorKind;
+use crate::room;
 use crate::run_queue::RunQueue;
-use crate::task::{Flags, State, TaskId, TaskRef, Tasks, Waiting, Wake};
+use crate::runtime::Runtime;
+use crate::task::{Flags, TaskId, TaskRef, Tasks, Waiting, Wake};
 use crate::time::{Instant, Moment};
 use crate::timer_queue::TimerQueue;
 use crate::wait_queue::{self, WaitQueue, Waiter};
@@ -144,24 +146,32 @@ impl Scheduler {
     }
 
     /// Takes a block for a new task, and room for it in every queue; the block has a stack of the usual size if one has kept it.
-    pub(crate) fn admit(&mut self, usual_size: bool) -> Result<TaskRef, NoMemory> {
+    ///
+    /// With `TooManyTasks` there may be blocks that have kept their stacks: see `Tasks::keep_none`.
+    pub(crate) fn admit(
+        &mut self,
+        usual_size: bool,
+        home: *const Runtime,
+    ) -> Result<TaskRef, SpawnErrorKind> {
         if usual_size && let Some(task) = self.tasks.reuse() {
             return Ok(task);
         }
         if let Some(task) = self.tasks.admit() {
             return Ok(task);
         }
+        if self.tasks.is_full() {
+            return Err(SpawnErrorKind::TooManyTasks);
+        }
         let tasks = self.tasks.capacity_after_growth();
-        self.ready.reserve(tasks)?;
-        self.timers.reserve(tasks)?;
-        self.tasks.grow()?;
-        self.tasks.admit().ok_or(NoMemory)
+        let made = self.ready.reserve(tasks).and_then(|()| self.timers.reserve(tasks));
+        made.and_then(|()| self.tasks.grow(home)).map_err(|_| SpawnErrorKind::OutOfMemory)?;
+        self.tasks.admit().ok_or(SpawnErrorKind::OutOfMemory)
     }
 
     /// A warm start: a block with a stack of the usual size, if one has kept it and there may be one more task.
     #[inline(always)]
     pub(crate) fn readmit(&mut self) -> Option<TaskRef> {
-        if self.tasks.is_full() { None } else { self.tasks.reuse() }
+        self.tasks.reuse()
     }
 
     /// Queues a new task at the tail.
@@ -206,10 +216,10 @@ impl Scheduler {
         Some(Decision::Switch { save, to: next.context })
     }
 
-    /// The running task, if it may block: it is not cancelled.
+    /// The running task if it may block; else it is cancelled, or there is none.
     #[inline(always)]
-    pub(crate) fn may_block(&self) -> Option<TaskRef> {
-        (!self.running.has(Flags::CANCELLED)).then_some(self.running)
+    pub(crate) fn may_block(&self) -> Result<TaskRef, TaskRef> {
+        if self.running.has(Flags::CANCELLED) { Err(self.running) } else { Ok(self.running) }
     }
 
     /// `me`, which is running and may block, waits.
@@ -232,25 +242,44 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn join(&mut self, me: TaskRef, task: TaskRef) -> Decision {
         task.joiner.set(Some(me));
-        me.wait_for_end(task);
+        me.wait_for_end();
         self.hand_over(me)
     }
 
     /// `me`, which runs and has no flags, is over. Returns the context to go on with; [`Context::HOST`] for the host loop.
     #[inline(always)]
     pub(crate) fn exit(&mut self, me: TaskRef) -> Context {
-        me.state.set(State::Exited);
+        debug_assert!(self.running == me);
+        me.exit_plain();
         if let Some(joiner) = me.joiner.get()
             && joiner.waiting.get() == Waiting::Join
         {
+            if self.ready.is_empty() {
+                return self.exit_to(joiner);
+            }
             self.make_ready(joiner, Wake::Done);
         }
         self.take_next().unwrap_or(Context::HOST)
     }
 
+    /// The joiner of the task that ended would be the only one in the queue, and the next to run.
+    #[inline(always)]
+    fn exit_to(&mut self, joiner: TaskRef) -> Context {
+        self.countdown -= 1;
+        if self.countdown == 0 {
+            self.make_ready(joiner, Wake::Done);
+            self.leave_to_host();
+            return Context::HOST;
+        }
+        joiner.waiting.set(Waiting::Nothing);
+        joiner.wake.set(Wake::Done);
+        self.running = joiner;
+        joiner.context.get()
+    }
+
     /// The end of a task with flags: a host loop waits for it, or nobody holds its handle, or it has a name.
     pub(crate) fn exit_with_flags(&mut self, me: TaskRef) -> Context {
-        me.state.set(State::Exited);
+        me.set(Flags::EXITED);
         if let Some(joiner) = me.joiner.get()
             && joiner.waiting.get() == Waiting::Join
         {
@@ -307,6 +336,9 @@ impl Scheduler {
     /// Makes `park` of that task return, now or the next time.
     pub(crate) fn unpark(&mut self, id: TaskId) {
         let Some(task) = self.tasks.find(id) else { return };
+        if task.has_exited() {
+            return;
+        }
         // Consumed when `park` returns, so that two of them count once, as with threads.
         task.set(Flags::TOKEN);
         if task.waiting.get() == Waiting::Park {
@@ -317,6 +349,9 @@ impl Scheduler {
     /// Makes every blocking call of that task return `Cancelled`, the present one first.
     pub(crate) fn cancel(&mut self, id: TaskId) {
         let Some(task) = self.tasks.find(id) else { return };
+        if task.has_exited() {
+            return;
+        }
         task.set(Flags::CANCELLED);
         if task.is_blocked() && task.waiting.get() != Waiting::Exit {
             self.wake(task, Wake::Cancelled);
@@ -359,12 +394,14 @@ impl Scheduler {
         let caller = self.running();
         self.host_runs();
         if let Some(caller) = caller {
-            caller.state.set(State::InHost);
+            caller.set(Flags::IN_HOST);
         }
         let mut done = false;
         if let Some(task) = task.and_then(|id| self.tasks.find(id)) {
-            task.set(Flags::AWAITED);
-            done = task.state.get() == State::Exited;
+            done = task.has_exited();
+            if !done {
+                task.set(Flags::AWAITED);
+            }
         }
         room::push(&mut self.loops, HostLoop { name, task, done, caller });
         Some(())
@@ -375,7 +412,7 @@ impl Scheduler {
         let host_loop = self.loops.pop()?;
         self.running = host_loop.caller.unwrap_or(TaskRef::NOBODY);
         if let Some(caller) = host_loop.caller {
-            caller.state.set(State::Alive);
+            caller.take(Flags::IN_HOST);
         }
         // The enclosing call may have been finished by the loop that just ended: return at the next switch. And the timers
         // were served just now or need serving soon.
@@ -456,7 +493,7 @@ mod tests {
 
     /// Spawns a task whose context is a number; nothing runs.
     fn spawn(scheduler: &mut Scheduler, context: usize) -> TaskId {
-        let task = scheduler.admit(false).expect("memory");
+        let task = scheduler.admit(false, core::ptr::null()).expect("memory");
         // SAFETY: never continued.
         scheduler.start(task, unsafe { Context::from_raw(context) });
         task.id()
@@ -630,7 +667,7 @@ mod tests {
         let id = spawn(&mut scheduler, 1);
         assert_eq!(next(&mut scheduler), Some(1));
         scheduler.cancel(id);
-        assert_eq!(scheduler.may_block(), None);
+        assert!(scheduler.may_block().is_err());
         assert_eq!(scheduler.running().map(|me| me.id()), Some(id));
     }
 }

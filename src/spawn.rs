@@ -3,11 +3,12 @@
 //! ```text
 //!   base of the task's stack
 //!   ┌──────────────────────────┐
-//!   │ Packet: closure, later   │  the task moves the closure out and the result in; a handle reads it from there,
-//!   │ its result               │  so neither spawning nor joining allocates
-//!   ├──────────────────────────┤
+//!   │ closure, later result    │  the task moves the closure out and the result in; a handle reads it from there,
+//!   ├──────────────────────────┤  so neither spawning nor joining allocates
 //!   │ frames                   │
 //! ```
+//!
+//! Both end at the base, so whoever knows the type knows the place.
 //!
 //! A *warm* spawn, which finds a free task block that has kept its stack, is inlined into the caller: its size and alignment are
 //! constants there. Every other one goes through one function for all types.
@@ -17,17 +18,16 @@
 #![allow(unsafe_code, reason = "the closure and the result live on the task's stack")]
 
 use crate::current::Task;
-use crate::dispatcher;
+use crate::dispatcher::{self, JoinRefused};
 use crate::error::{JoinError, Panic, SpawnError, SpawnErrorKind};
-use crate::runtime::{self, Runtime};
-use crate::stacks::{self, StackError, StackMemory};
-use crate::task::{Flags, State, TaskId, TaskRef, Wake};
+use crate::runtime;
+use crate::stacks::{self, StackError};
+use crate::task::{Flags, TaskId, TaskRef};
 use alloc::borrow::Cow;
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{self, ManuallyDrop};
-use core::ptr;
+use core::mem::ManuallyDrop;
 use windlass_arch::{self as arch, Context, Entry};
 
 /// Spawns `f` as a task of the calling thread's runtime, at the tail of the run queue, and returns a handle to it.
@@ -55,14 +55,18 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    if const { WARM && stack_for(Layout::new::<Packet<F, T>>()) <= KEPT_MIN } {
+    if const { WARM && Packet::of::<F, T>().stack_size() <= KEPT_MIN } {
         let scheduler = runtime::scheduler();
         // SAFETY: Short Borrow.
         if let Some(task) = (unsafe { &mut *scheduler }).readmit() {
-            let (handle, context) = begin_warm(task, f);
+            // SAFETY: the block has kept the stack for this task, and it is at least `KEPT_MIN` long.
+            let context = unsafe {
+                place::<F>(task.top.get()).write(f);
+                Packet::of::<F, T>().prepare(task, entry::<F, T>)
+            };
             // SAFETY: Short Borrow.
             unsafe { &mut *scheduler }.start(task, context);
-            return handle;
+            return JoinHandle::of(task);
         }
     }
     match Builder::new().spawn(f) {
@@ -77,41 +81,50 @@ const WARM: bool = cfg!(not(target_arch = "wasm32"));
 /// The smallest stack, in bytes, that a free block keeps: one for which it is known without a look that a small packet fits.
 const KEPT_MIN: usize = 4096;
 
-/// The smallest stack for a task with this packet.
-const fn stack_for(packet: Layout) -> usize {
-    let align = if packet.align() > arch::STACK_ALIGN { packet.align() } else { arch::STACK_ALIGN };
-    packet.size() + align + arch::STACK_MIN
+/// Where a value lies that ends at the base of a stack.
+#[inline(always)]
+fn place<T>(base: *mut u8) -> *mut T {
+    // SAFETY: what `stacks::StackProvider` promises of every stack.
+    unsafe { core::hint::assert_unchecked(base.addr().is_multiple_of(arch::STACK_ALIGN)) };
+    let mask = !(align_of::<T>() - 1);
+    base.wrapping_sub(size_of::<T>()).map_addr(|address| address & mask).cast()
 }
 
-/// Lays a task out on its stack: returns the place of its packet, and its context.
-///
-/// # Safety
-/// The stack is the task's until its end, and at least [`stack_for`] the packet long. The packet is filled before the context is continued,
-/// and `entry` takes it.
-#[inline(always)]
-unsafe fn lay_out(stack: &StackMemory, packet: Layout, entry: Entry) -> (*mut (), Context) {
-    let align = packet.align().max(arch::STACK_ALIGN);
-    let place = stack.base().wrapping_sub(packet.size()).map_addr(|address| address & !(align - 1));
-    let base = place.map_addr(|address| address & !(arch::STACK_ALIGN - 1));
-    // SAFETY: there are at least `STACK_MIN` bytes between limit and base, by the caller's word.
-    let context = unsafe { arch::prepare(stack.limit(), base, entry, place.cast()) };
-    (place.cast(), context)
+/// What lies at the base of a task's stack: first its closure, later its result.
+#[derive(Clone, Copy)]
+struct Packet {
+    size: usize,
+    align: usize,
 }
 
-/// Lays a task out on the stack that its block has kept.
-#[inline(always)]
-fn begin_warm<F, T>(task: TaskRef, f: F) -> (JoinHandle<T>, Context)
-where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
-{
-    let Some(stack) = task.stack() else { unreachable!("a block that has kept its stack has one") };
-    // SAFETY: the block has kept the stack for its next task, it is at least `KEPT_MIN` long, and the packet is filled next.
-    let (place, context) = unsafe { lay_out(stack, Layout::new::<Packet<F, T>>(), entry::<F, T>) };
-    let packet = place.cast::<Packet<F, T>>();
-    // SAFETY: the packet lies in the task's stack, which nobody else uses.
-    unsafe { (*packet).closure = ManuallyDrop::new(f) };
-    (JoinHandle { task, id: task.id(), result: packet.cast(), not_send: PhantomData }, context)
+impl Packet {
+    const fn of<F, T>() -> Packet {
+        let (f, t) = (Layout::new::<F>(), Layout::new::<Result<T, Panic>>());
+        let size = if f.size() > t.size() { f.size() } else { t.size() };
+        let align = if f.align() > t.align() { f.align() } else { t.align() };
+        Packet { size, align: if align > arch::STACK_ALIGN { align } else { arch::STACK_ALIGN } }
+    }
+
+    /// The smallest stack for such a task, in bytes.
+    const fn stack_size(self) -> usize {
+        self.size + self.align + arch::STACK_MIN
+    }
+
+    /// Makes the context of a new task, which begins below the packet.
+    ///
+    /// # Safety
+    /// The stack of `task` is as large as [`Packet::stack_size`] says, and nothing else is on it. The closure is in its place before the context is
+    /// continued, and `entry` takes it.
+    #[inline(always)]
+    unsafe fn prepare(self, task: TaskRef, entry: Entry) -> Context {
+        let top = task.top.get();
+        // SAFETY: as in `place`.
+        unsafe { core::hint::assert_unchecked(top.addr().is_multiple_of(arch::STACK_ALIGN)) };
+        let base = top.wrapping_sub(self.size).map_addr(|address| address & !(self.align - 1));
+        let limit = task.stack().map_or(base, |stack| stack.limit());
+        // SAFETY: there are at least `STACK_MIN` bytes between limit and base, by the caller's word.
+        unsafe { arch::prepare(limit, base, entry, task.as_raw().cast_mut().cast()) }
+    }
 }
 
 /// Name and stack size of a task to spawn.
@@ -160,26 +173,24 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        match self.prepare(Layout::new::<Packet<F, T>>(), entry::<F, T>) {
+        match self.prepare(Packet::of::<F, T>(), entry::<F, T>) {
             Err(kind) => Err(SpawnError { kind, closure: f }),
-            Ok((task, packet)) => {
-                let packet = packet.cast::<Packet<F, T>>();
-                // SAFETY: the packet lies in the new stack, which nobody else uses; the task has not begun.
-                unsafe { (*packet).closure = ManuallyDrop::new(f) };
-                // Both fields of the packet lie at its beginning.
-                Ok(JoinHandle { task, id: task.id(), result: packet.cast(), not_send: PhantomData })
+            Ok(task) => {
+                // SAFETY: the place lies in the new stack, which nobody else uses; the task has not begun.
+                unsafe { place::<F>(task.top.get()).write(f) };
+                Ok(JoinHandle::of(task))
             }
         }
     }
 
-    /// Makes a task that will call `entry` with the place of its packet, which the caller fills, and queues it.
+    /// Makes a task that will call `entry` with its block, and queues it; the caller puts the closure into its place.
     ///
     /// For all types of closures: there are many, and this is the long part.
-    fn prepare(self, packet: Layout, entry: Entry) -> Result<(TaskRef, *mut ()), SpawnErrorKind> {
+    fn prepare(self, packet: Packet, entry: Entry) -> Result<TaskRef, SpawnErrorKind> {
         let runtime = runtime::current();
         let usual = runtime.stack_size.get();
         let size = self.stack_size.unwrap_or(usual);
-        let minimum = stack_for(packet);
+        let minimum = packet.stack_size();
         if size > stacks::MAX_SIZE {
             return Err(SpawnErrorKind::StackTooLarge);
         }
@@ -190,20 +201,25 @@ impl Builder {
         let usual = size == usual && size >= KEPT_MIN;
         // What ended since the host loop had control may be what is asked for now.
         dispatcher::release_stacks();
-        let task = runtime::with(|scheduler| {
-            if scheduler.ended.is_some() {
-                return Err(SpawnErrorKind::Ended);
-            }
-            if scheduler.tasks.is_full() {
-                return Err(SpawnErrorKind::TooManyTasks);
-            }
-            scheduler.admit(usual).map_err(|_| SpawnErrorKind::OutOfMemory)
-        })?;
+        let admit = || {
+            runtime::with(|scheduler| match scheduler.ended {
+                Some(_) => Err(SpawnErrorKind::Ended),
+                None => scheduler.admit(usual, runtime),
+            })
+        };
+        let mut admitted = admit();
+        if matches!(admitted, Err(SpawnErrorKind::TooManyTasks))
+            && runtime::with(|scheduler| scheduler.tasks.keep_none())
+        {
+            dispatcher::release_stacks();
+            admitted = admit();
+        }
+        let task = admitted?;
         if task.stack().is_none() {
             match runtime.stacks.borrow_mut().acquire(size) {
-                Ok(stack) => task.stack.set(Some(stack)),
+                Ok(stack) => task.set_stack(stack),
                 Err(error) => {
-                    task.set(Flags::ODD);
+                    task.set(Flags::ODD.and(Flags::EXITED));
                     runtime::with(|scheduler| scheduler.tasks.free(task));
                     return Err(match error {
                         StackError::OutOfMemory => SpawnErrorKind::OutOfMemory,
@@ -218,19 +234,11 @@ impl Builder {
         if let Some(name) = self.name {
             task.set_name(name);
         }
-        let Some(stack) = task.stack() else { unreachable!("set above, or kept") };
         // SAFETY: the stack is the task's and as long as asked for; `spawn` fills the packet before it does anything else.
-        let (place, context) = unsafe { lay_out(stack, packet, entry) };
+        let context = unsafe { packet.prepare(task, entry) };
         runtime::with(|scheduler| scheduler.start(task, context));
-        Ok((task, place))
+        Ok(task)
     }
-}
-
-/// What lies at the base of a task's stack.
-#[repr(C)]
-union Packet<F, T> {
-    closure: ManuallyDrop<F>,
-    result: ManuallyDrop<Result<T, Panic>>,
 }
 
 unsafe extern "C" fn entry<F, T>(arg: *mut ()) -> Context
@@ -238,17 +246,21 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    let packet = arg.cast::<Packet<F, T>>();
+    // SAFETY: `Packet::prepare` gave the block.
+    let me = unsafe { TaskRef::from_raw(arg.cast_const().cast()) };
     // SAFETY: `spawn` put the closure there; the task starts once.
-    let f = unsafe { ManuallyDrop::take(&mut (*packet).closure) };
+    let f = unsafe { place::<F>(me.top.get()).read() };
     let result = catch(f);
+    let home = place::<Result<T, Panic>>(me.top.get());
     // SAFETY: the closure was moved out, so its place is free.
-    unsafe { (*packet).result = ManuallyDrop::new(result) };
-    dispatcher::exit(|| {
-        // The result's destructor is the task's own code: it may block.
-        // SAFETY: Result Home: no handle exists any more.
-        let _ = catch(|| unsafe { ManuallyDrop::drop(&mut (*packet).result) });
-    })
+    unsafe { home.write(result) };
+    dispatcher::exit(me, drop_result::<T>)
+}
+
+/// The result's destructor is the task's own code: it may block.
+fn drop_result<T>(me: TaskRef) {
+    // SAFETY: Result Home: the task has exited but for this, and no handle exists any more.
+    let _ = catch(|| unsafe { place::<Result<T, Panic>>(me.top.get()).drop_in_place() });
 }
 
 #[cfg(feature = "std")]
@@ -283,16 +295,19 @@ fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 
 /// The right to a task's result. Dropping it detaches the task, which goes on.
 ///
-/// *Handled*: the task's block is not given to another task before the handle gives it back.
+/// *Handled*: the task's block is not given to another task before the handle gives it back, and a runtime stays as long as one of its blocks
+/// is in use.
 pub struct JoinHandle<T> {
-    /// Followed only while there is a runtime.
     task: TaskRef,
-    id: TaskId,
-    result: *mut Result<T, Panic>,
-    not_send: PhantomData<*mut ()>,
+    result: PhantomData<*mut Result<T, Panic>>,
 }
 
 impl<T> JoinHandle<T> {
+    #[inline(always)]
+    fn of(task: TaskRef) -> JoinHandle<T> {
+        JoinHandle { task, result: PhantomData }
+    }
+
     /// Waits until the task has finished, and returns its result.
     ///
     /// # Context
@@ -302,40 +317,43 @@ impl<T> JoinHandle<T> {
     /// Until the task has finished, or the caller is cancelled.
     ///
     /// # Errors
-    /// [`JoinError::Panicked`], [`JoinError::Cancelled`] (the caller was), [`JoinError::Itself`].
+    /// [`JoinError::Panicked`], [`JoinError::Cancelled`] (the caller was), [`JoinError::Itself`], [`JoinError::NoRuntime`].
     ///
     /// # Panics
     /// Outside a task, unless the task has finished.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        let Some(runtime) = runtime::existing() else { return Err(JoinError::NoRuntime) };
-        if self.task.state.get() != State::Exited {
-            // SAFETY: Short Borrow.
-            if unsafe { &*runtime.scheduler() }.running() == Some(self.task) {
-                return Err(JoinError::Itself);
-            }
-            if dispatcher::join(runtime, self.task) != Wake::Done {
-                return self.give_up();
-            }
+        let task = ManuallyDrop::new(self).task;
+        if !task.exited_plain()
+            && !task.has_exited()
+            && let Err(refused) = dispatcher::join(task)
+        {
+            return Err(JoinHandle::<T>::of(task).give_up(refused));
         }
-        self.take_from(runtime).map_err(JoinError::Panicked)
+        JoinHandle::of(task).take().map_err(JoinError::Panicked)
     }
 
-    /// The joining task was cancelled: the joined one must not wake it when it waits for something else.
     #[cold]
-    fn give_up(self) -> Result<T, JoinError> {
-        // It is still the same task: *Handled*.
-        self.task.joiner.set(None);
-        Err(JoinError::Cancelled)
+    #[inline(never)]
+    fn give_up(self, refused: JoinRefused) -> JoinError {
+        match refused {
+            JoinRefused::Cancelled => {
+                // The task must not wake a joiner that waits for something else by then.
+                self.task.joiner.set(None);
+                JoinError::Cancelled
+            }
+            JoinRefused::Itself => JoinError::Itself,
+            JoinRefused::NoRuntime => JoinError::NoRuntime,
+        }
     }
 
-    /// Returns whether the task has finished.
+    /// Returns whether the task has finished, or will not because its runtime is gone.
     ///
     /// # Context
     /// Task or host.
     pub fn is_finished(&self) -> bool {
-        runtime::existing().is_none() || self.task.state.get() == State::Exited
+        self.task.has_exited() || runtime::existing().is_none()
     }
 
     /// Makes every call of the task that would block return `Cancelled`, the present one first.
@@ -346,63 +364,43 @@ impl<T> JoinHandle<T> {
     /// Task or host.
     pub fn cancel(&self) {
         if runtime::existing().is_some() {
-            runtime::with(|scheduler| scheduler.cancel(self.id));
+            runtime::with(|scheduler| scheduler.cancel(self.id()));
         }
     }
 
     /// Returns the task's id.
     pub fn id(&self) -> TaskId {
-        self.id
+        self.task.id()
     }
 
     /// Returns the task, to unpark or cancel it.
     pub fn task(&self) -> Task {
-        Task::new(self.id)
+        Task::new(self.id())
     }
 
     /// Takes the result of a task that has exited.
-    pub(crate) fn take(self) -> Result<T, Panic> {
-        self.take_from(runtime::current())
-    }
-
-    /// As [`JoinHandle::take`], of a task of this runtime. A task's runtime is the same after a switch.
     #[inline(always)]
-    fn take_from(self, runtime: &Runtime) -> Result<T, Panic> {
-        debug_assert!(self.is_finished(), "Result Home");
-        // SAFETY: Result Home: the task has exited and this is its handle, which forgets itself.
-        let result = unsafe { ptr::read(self.result) };
-        let task = self.task;
-        mem::forget(self);
-        dispatcher::reap(runtime, task);
+    pub(crate) fn take(self) -> Result<T, Panic> {
+        let task = ManuallyDrop::new(self).task;
+        debug_assert!(task.has_exited(), "Result Home");
+        // SAFETY: Result Home: the task has exited and this was its handle, which is forgotten.
+        let result = unsafe { place::<Result<T, Panic>>(task.top.get()).read() };
+        dispatcher::reap(task);
         result
     }
 
     /// Gives up the type: for a table of calls.
     #[cfg(feature = "asynchronous")]
     pub(crate) fn into_raw(self) -> RawHandle {
-        let raw = RawHandle {
-            task: self.task,
-            id: self.id,
-            result: self.result.cast(),
-            detach: |raw| drop(JoinHandle::<T>::from(raw)),
-        };
-        mem::forget(self);
-        raw
-    }
-
-    /// Takes the type on again.
-    #[cfg(feature = "asynchronous")]
-    fn from(raw: &RawHandle) -> JoinHandle<T> {
-        JoinHandle { task: raw.task, id: raw.id, result: raw.result.cast(), not_send: PhantomData }
+        let task = ManuallyDrop::new(self).task;
+        RawHandle { task, detach: |task| drop(JoinHandle::<T>::of(task)) }
     }
 
     /// # Safety
     /// `raw` came from `into_raw` of a handle of this type.
     #[cfg(feature = "asynchronous")]
     pub(crate) unsafe fn from_raw(raw: RawHandle) -> JoinHandle<T> {
-        let handle = JoinHandle::from(&raw);
-        mem::forget(raw);
-        handle
+        JoinHandle::of(ManuallyDrop::new(raw).task)
     }
 }
 
@@ -411,51 +409,46 @@ impl<T> JoinHandle<T> {
 #[derive(Debug)]
 pub(crate) struct RawHandle {
     task: TaskRef,
-    id: TaskId,
-    result: *mut (),
-    detach: fn(&RawHandle),
+    detach: fn(TaskRef),
 }
 
 #[cfg(feature = "asynchronous")]
 impl RawHandle {
     pub(crate) fn id(&self) -> TaskId {
-        self.id
+        self.task.id()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.task.state.get() == State::Exited
+        self.task.has_exited()
     }
 }
 
 #[cfg(feature = "asynchronous")]
 impl Drop for RawHandle {
     fn drop(&mut self) {
-        (self.detach)(self);
+        (self.detach)(self.task);
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if runtime::existing().is_none() {
-            return;
-        }
         if dispatcher::detach(self.task) {
             /// Gives the stack back, also if the result's destructor panics.
             struct Reap(TaskRef);
             impl Drop for Reap {
                 fn drop(&mut self) {
-                    dispatcher::reap(runtime::current(), self.0);
+                    dispatcher::reap(self.0);
                 }
             }
             let _reap = Reap(self.task);
             // SAFETY: Result Home: the task has exited and this is its handle.
-            unsafe { ptr::drop_in_place(self.result) };
+            unsafe { place::<Result<T, Panic>>(self.task.top.get()).drop_in_place() };
         }
     }
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("JoinHandle").field("id", &self.id()).finish_non_exhaustive()
     }
 }

@@ -23,6 +23,8 @@
 
 use crate::inbox::Remote;
 use crate::room::{self, NoMemory};
+use crate::runtime::Runtime;
+use crate::scheduler::Scheduler;
 use crate::stacks::StackMemory;
 use crate::timer_queue::{NOWHERE, Place};
 use crate::wait_queue::Waiter;
@@ -58,17 +60,6 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Where a task is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum State {
-    Free,
-    /// Ready, running or blocked.
-    Alive,
-    InHost,
-    Exited,
-}
-
 /// What a blocked task waits for, for reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -78,7 +69,7 @@ pub(crate) enum Waiting {
     #[cfg_attr(not(feature = "timers"), allow(dead_code, reason = "only timers make it"))]
     Sleep,
     Park,
-    /// For another task's end; [`TaskBlock::joined`] says whose.
+    /// For the end of the task that has it for a joiner.
     Join,
     Send,
     Receive,
@@ -121,11 +112,12 @@ pub(crate) enum Wake {
     Cancelled,
 }
 
-/// What is known of a task besides its state: a set.
+/// What is known of a task besides what it waits for: a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Flags(u8);
 
 impl Flags {
+    /// A *plain* task: alive, and nothing special about it.
     pub(crate) const NONE: Flags = Flags(0);
     /// Sticky: every later call that would block returns `Cancelled`.
     pub(crate) const CANCELLED: Flags = Flags(1);
@@ -139,6 +131,10 @@ impl Flags {
     pub(crate) const EXTRAS: Flags = Flags(16);
     /// Its stack is not of the usual size, or it has none: the block does not keep it.
     pub(crate) const ODD: Flags = Flags(32);
+    /// It called the host, which called in again.
+    pub(crate) const IN_HOST: Flags = Flags(64);
+    /// It is over, or there is no task in this block. Nothing else is set from then on, but for `ODD`.
+    pub(crate) const EXITED: Flags = Flags(128);
 
     #[inline(always)]
     pub(crate) const fn and(self, other: Flags) -> Flags {
@@ -150,17 +146,20 @@ impl Flags {
 pub(crate) struct TaskBlock {
     /// Where to continue while blocked.
     pub(crate) context: Cell<Context>,
-    /// While it is in a wait queue, its node there; while it joins, the block of the joined task.
-    object: Cell<*const ()>,
+    /// While it is in a wait queue, its node there.
+    waiter: Cell<*const Waiter>,
     /// The task that joins this one; of a free block the next free one.
     pub(crate) joiner: Cell<Option<TaskRef>>,
     pub(crate) waiting: Cell<Waiting>,
     pub(crate) wake: Cell<Wake>,
-    pub(crate) state: Cell<State>,
     flags: Cell<Flags>,
     pub(crate) timer: Cell<Place>,
     generation: Cell<u32>,
     index: u32,
+    /// Where the stack's high end is, while there is a stack.
+    pub(crate) top: Cell<*mut u8>,
+    /// The runtime that the block belongs to.
+    home: *const Runtime,
     /// A free block may have kept the stack of the task before.
     pub(crate) stack: Cell<Option<StackMemory>>,
     name: Cell<Option<Cow<'static, str>>>,
@@ -168,18 +167,19 @@ pub(crate) struct TaskBlock {
 }
 
 impl TaskBlock {
-    const fn new(index: u32, flags: Flags) -> TaskBlock {
+    const fn new(index: u32, flags: Flags, home: *const Runtime) -> TaskBlock {
         TaskBlock {
             context: Cell::new(Context::HOST),
-            object: Cell::new(ptr::null()),
+            waiter: Cell::new(ptr::null()),
             joiner: Cell::new(None),
             waiting: Cell::new(Waiting::Nothing),
             wake: Cell::new(Wake::Done),
-            state: Cell::new(State::Free),
             flags: Cell::new(flags),
             timer: Cell::new(NOWHERE),
             generation: Cell::new(0),
             index,
+            top: Cell::new(ptr::null_mut()),
+            home,
             stack: Cell::new(None),
             name: Cell::new(None),
             remote: Cell::new(None),
@@ -188,6 +188,19 @@ impl TaskBlock {
 
     pub(crate) fn id(&self) -> TaskId {
         TaskId { index: self.index, generation: self.generation.get() }
+    }
+
+    /// The runtime's scheduler.
+    #[inline(always)]
+    pub(crate) fn scheduler(&self) -> *mut Scheduler {
+        // SAFETY: a block belongs to a runtime, and is there no longer than that.
+        unsafe { &*self.home }.scheduler()
+    }
+
+    /// Gives the block of a new task its stack.
+    pub(crate) fn set_stack(&self, stack: StackMemory) {
+        self.top.set(stack.base());
+        self.stack.set(Some(stack));
     }
 
     /// The task's stack.
@@ -232,6 +245,24 @@ impl TaskBlock {
         self.flags.get() == Flags::NONE
     }
 
+    /// Whether it has exited, and was plain until then.
+    #[inline(always)]
+    pub(crate) fn exited_plain(&self) -> bool {
+        self.flags.get() == Flags::EXITED
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_exited(&self) -> bool {
+        self.has(Flags::EXITED)
+    }
+
+    /// A plain task is over.
+    #[inline(always)]
+    pub(crate) fn exit_plain(&self) {
+        debug_assert!(self.is_plain());
+        self.flags.set(Flags::EXITED);
+    }
+
     /// Whether any of these flags is set.
     #[inline(always)]
     pub(crate) fn has(&self, flags: Flags) -> bool {
@@ -254,37 +285,28 @@ impl TaskBlock {
     #[inline(always)]
     pub(crate) fn wait_for(&self, waiting: Waiting) {
         self.waiting.set(waiting);
-        self.object.set(ptr::null());
+        self.waiter.set(ptr::null());
     }
 
     /// The task becomes blocked as `waiter`, which is in a queue.
     #[inline(always)]
     pub(crate) fn wait_as(&self, waiting: Waiting, waiter: &Waiter) {
         self.waiting.set(waiting);
-        self.object.set(ptr::from_ref(waiter).cast());
+        self.waiter.set(waiter);
     }
 
-    /// The task becomes blocked until `task` has exited.
+    /// The task becomes blocked until another one has exited, which has it for a joiner.
     #[inline(always)]
-    pub(crate) fn wait_for_end(&self, task: TaskRef) {
+    pub(crate) fn wait_for_end(&self) {
         self.waiting.set(Waiting::Join);
-        self.object.set(task.0.as_ptr().cast_const().cast());
     }
 
     /// The node of a blocked task in its wait queue, if it is in one.
     pub(crate) fn waiter(&self) -> Option<NonNull<Waiter>> {
         match self.waiting.get() {
             Waiting::Nothing | Waiting::Join => None,
-            _ => NonNull::new(self.object.get().cast_mut().cast()),
+            _ => NonNull::new(self.waiter.get().cast_mut()),
         }
-    }
-
-    /// The task that a blocked task joins, if it does.
-    pub(crate) fn joined(&self) -> Option<TaskRef> {
-        if self.waiting.get() != Waiting::Join {
-            return None;
-        }
-        NonNull::new(self.object.get().cast_mut().cast()).map(TaskRef)
     }
 }
 
@@ -301,7 +323,7 @@ struct Nobody(TaskBlock);
 // SAFETY: nobody changes it.
 unsafe impl Sync for Nobody {}
 
-static NOBODY: Nobody = Nobody(TaskBlock::new(u32::MAX, Flags::CANCELLED));
+static NOBODY: Nobody = Nobody(TaskBlock::new(u32::MAX, Flags::CANCELLED, ptr::null()));
 
 impl TaskRef {
     /// In the place of a running task while there is none. Cancelled: so who asks whether the running task may block need not ask
@@ -361,56 +383,57 @@ const CHUNK: usize = if cfg!(target_arch = "wasm32") { 8 } else { 64 };
 const KEEP: usize = 64;
 
 /// The table of task blocks.
+///
+/// Nobody counts tasks: the number of blocks limits them, and a block's way from one list to another is all that a warm spawn and its end
+/// leave behind here.
 pub(crate) struct Tasks {
     /// Free blocks that have kept a stack of the usual size, the one freed last first: its memory is warm.
     kept: Option<TaskRef>,
-    /// How many more tasks there may be; less than 0 if the limit was lowered since.
-    vacancies: isize,
-    most: isize,
     /// Free blocks whose stack goes back to the provider when there is time.
     surplus: Option<TaskRef>,
     /// Free blocks without a stack.
     free: Option<TaskRef>,
-    /// How many blocks are in the two lists above.
-    spare: usize,
+    /// Free blocks without a stack that are not used, because there may not be so many tasks.
+    barred: Option<TaskRef>,
+    /// How many blocks are not barred.
+    usable: usize,
+    most: usize,
     /// Each of [`CHUNK`] blocks, which never move.
     chunks: Vec<Vec<TaskBlock>>,
+}
+
+/// The blocks of one of the lists.
+fn list(first: Option<TaskRef>) -> impl Iterator<Item = TaskRef> {
+    core::iter::successors(first, |task| task.joiner.get())
 }
 
 impl Tasks {
     /// A table without blocks, for at most so many tasks.
     pub(crate) const fn new(most: usize) -> Tasks {
-        let most = if most > isize::MAX as usize { isize::MAX } else { most as isize };
-        Tasks { kept: None, vacancies: most, most, surplus: None, free: None, spare: 0, chunks: Vec::new() }
+        Tasks { kept: None, surplus: None, free: None, barred: None, usable: 0, most, chunks: Vec::new() }
     }
 
-    /// How many blocks are not free.
+    /// How many blocks are not free. Counts, so it takes its time.
     pub(crate) fn alive(&self) -> usize {
-        (self.most - self.vacancies) as usize
+        let free = list(self.kept).chain(list(self.surplus)).chain(list(self.free)).count();
+        self.usable - free
+    }
+
+    /// How many free blocks have stacks. Counts, too.
+    pub(crate) fn stacks(&self) -> usize {
+        list(self.kept).chain(list(self.surplus)).filter(|task| task.stack().is_some()).count()
     }
 
     /// Changes how many tasks there may be; those that are alive stay.
     pub(crate) fn set_most(&mut self, most: usize) {
-        let most = isize::try_from(most).unwrap_or(isize::MAX);
-        self.vacancies = most - (self.most - self.vacancies);
         self.most = most;
+        // Those that are in use are looked at when they become free.
+        self.forget_usual();
     }
 
-    /// Whether there may not be one more task.
-    #[inline(always)]
+    /// Whether there may not be one more task. Right where neither kept nor surplus blocks are left.
     pub(crate) fn is_full(&self) -> bool {
-        self.vacancies <= 0
-    }
-
-    /// How many free blocks have kept their stacks.
-    fn kept(&self) -> usize {
-        self.capacity() - self.spare - self.alive()
-    }
-
-    /// How many free blocks have stacks.
-    pub(crate) fn stacks(&self) -> usize {
-        let surplus = core::iter::successors(self.surplus, |task| task.joiner.get());
-        self.kept() + surplus.filter(|task| task.stack().is_some()).count()
+        self.free.is_none() && self.usable >= self.most
     }
 
     fn capacity(&self) -> usize {
@@ -424,32 +447,35 @@ impl Tasks {
 
     /// Makes more blocks. Room for them in every queue is the caller's matter, before.
     #[cold]
-    pub(crate) fn grow(&mut self) -> Result<(), NoMemory> {
+    pub(crate) fn grow(&mut self, home: *const Runtime) -> Result<(), NoMemory> {
         let first = u32::try_from(self.capacity()).map_err(|_| NoMemory)?;
         first.checked_add(CHUNK as u32).ok_or(NoMemory)?;
         room::reserve(&mut self.chunks, 1)?;
         let mut chunk = Vec::new();
         room::reserve(&mut chunk, CHUNK)?;
         for index in first..first + CHUNK as u32 {
-            room::push(&mut chunk, TaskBlock::new(index, Flags::NONE));
+            room::push(&mut chunk, TaskBlock::new(index, Flags::EXITED, home));
         }
         // So that the lowest number is used first.
         for block in chunk.iter().rev() {
-            block.joiner.set(self.free);
-            self.free = Some(TaskRef(NonNull::from(block)));
+            block.joiner.set(self.barred);
+            self.barred = Some(TaskRef(NonNull::from(block)));
         }
-        self.spare += CHUNK;
         room::push(&mut self.chunks, chunk);
         Ok(())
     }
 
-    /// Takes a free block without a stack, if there is one; the caller fills it.
+    /// Takes a free block without a stack, if there is one and there may be one more task; the caller fills it.
     pub(crate) fn admit(&mut self) -> Option<TaskRef> {
+        if self.free.is_none() && self.usable < self.most {
+            let task = self.barred?;
+            self.barred = task.joiner.take();
+            self.free = Some(task);
+            self.usable += 1;
+        }
         let task = self.free?;
         self.free = task.joiner.take();
-        self.spare -= 1;
-        self.vacancies -= 1;
-        task.state.set(State::Alive);
+        task.flags.set(Flags::NONE);
         Some(task)
     }
 
@@ -458,36 +484,38 @@ impl Tasks {
     pub(crate) fn reuse(&mut self) -> Option<TaskRef> {
         let task = self.kept?;
         self.kept = task.joiner.take();
-        self.vacancies -= 1;
-        task.state.set(State::Alive);
+        task.flags.set(Flags::NONE);
         Some(task)
     }
 
-    /// Gives a block back. A plain one keeps its stack for the next task.
+    /// Gives the block of a task back that has exited. One that was plain keeps its stack for the next task.
     #[inline(always)]
     pub(crate) fn free(&mut self, task: TaskRef) {
-        if !task.is_plain() {
+        if !task.exited_plain() {
             return self.free_with_flags(task);
         }
-        self.vacancies += 1;
-        retire(task);
+        self.keep(task);
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, task: TaskRef) {
+        // Whoever has its id finds nothing.
+        task.generation.set(task.generation.get().wrapping_add(1));
         task.joiner.set(self.kept.replace(task));
     }
 
     #[cold]
     #[inline(never)]
     fn free_with_flags(&mut self, task: TaskRef) {
+        debug_assert!(task.has_exited());
         let odd = task.has(Flags::ODD);
-        task.flags.set(Flags::NONE);
+        task.flags.set(Flags::EXITED);
         drop(task.name.take());
         drop(task.remote.take());
-        self.vacancies += 1;
-        retire(task);
+        self.keep(task);
         if odd {
-            self.spare += 1;
-            task.joiner.set(self.surplus.replace(task));
-        } else {
-            task.joiner.set(self.kept.replace(task));
+            self.kept = task.joiner.replace(self.surplus);
+            self.surplus = Some(task);
         }
     }
 
@@ -495,8 +523,13 @@ impl Tasks {
     pub(crate) fn take_surplus(&mut self) -> Option<StackMemory> {
         loop {
             let task = self.surplus?;
-            self.surplus = task.joiner.replace(self.free);
-            self.free = Some(task);
+            let list = if self.usable > self.most {
+                self.usable -= 1;
+                &mut self.barred
+            } else {
+                &mut self.free
+            };
+            self.surplus = task.joiner.replace(list.replace(task));
             // A block whose task could not be spawned has none.
             if let Some(stack) = task.stack.take() {
                 return Some(stack);
@@ -504,29 +537,36 @@ impl Tasks {
         }
     }
 
-    /// Kept stacks are surplus from now on, as far as there are more than is worth while. Returns whether anything is surplus.
-    #[inline]
-    pub(crate) fn trim(&mut self) -> bool {
-        if self.kept() > KEEP {
-            self.keep_at_most(KEEP);
-        }
+    pub(crate) fn has_surplus(&self) -> bool {
         self.surplus.is_some()
     }
 
-    #[cold]
-    fn keep_at_most(&mut self, most: usize) {
-        for _ in most..self.kept() {
-            let Some(task) = self.kept else { return };
-            self.kept = task.joiner.replace(self.surplus);
-            self.surplus = Some(task);
-            self.spare += 1;
+    /// Kept stacks are surplus from now on, as far as there are more than is worth while: not those that were used last.
+    pub(crate) fn trim(&mut self) {
+        let Some(last) = list(self.kept).nth(KEEP - 1) else { return };
+        let rest = last.joiner.take();
+        self.add_to_surplus(rest);
+    }
+
+    fn add_to_surplus(&mut self, first: Option<TaskRef>) {
+        if let Some(last) = list(first).last() {
+            last.joiner.set(self.surplus);
+            self.surplus = first;
         }
     }
 
-    /// Stacks of another size are the usual ones from now on: neither free blocks nor those in use keep what they have.
+    /// Makes what is kept surplus. Returns whether anything was.
+    pub(crate) fn keep_none(&mut self) -> bool {
+        let kept = self.kept.take();
+        self.add_to_surplus(kept);
+        kept.is_some()
+    }
+
+    /// No block keeps the stack that it has: there is another usual size from now on, or there may be fewer tasks.
     pub(crate) fn forget_usual(&mut self) {
-        self.keep_at_most(0);
-        for block in self.iter() {
+        self.keep_none();
+        // Also of a task that has exited, and whose handle somebody holds. A free block is made plain when it is used again.
+        for block in self.chunks.iter().flatten() {
             block.set(Flags::ODD);
         }
     }
@@ -535,13 +575,19 @@ impl Tasks {
     pub(crate) fn find(&self, id: TaskId) -> Option<TaskRef> {
         let index = id.index as usize;
         let block = self.chunks.get(index / CHUNK)?.get(index % CHUNK)?;
-        (block.generation.get() == id.generation && block.state.get() != State::Free)
-            .then(|| TaskRef(NonNull::from(block)))
+        // A free block's id is nobody's yet; a task that has exited is found until its handle is gone.
+        (block.generation.get() == id.generation).then(|| TaskRef(NonNull::from(block)))
     }
 
-    /// Every block in use.
+    /// Every task that has not exited.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TaskBlock> {
-        self.chunks.iter().flatten().filter(|block| block.state.get() != State::Free)
+        self.chunks.iter().flatten().filter(|block| !block.has_exited())
+    }
+
+    /// The task that `joiner` waits for.
+    #[cfg(any(test, feature = "reports"))]
+    pub(crate) fn joined_by(&self, joiner: TaskId) -> Option<&TaskBlock> {
+        self.iter().find(|block| block.joiner.get().is_some_and(|task| task.id() == joiner))
     }
 }
 
@@ -551,31 +597,36 @@ impl fmt::Debug for Tasks {
     }
 }
 
-/// The block's task is gone: whoever has its id finds nothing.
-#[inline(always)]
-fn retire(task: TaskRef) {
-    task.generation.set(task.generation.get().wrapping_add(1));
-    task.state.set(State::Free);
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Flags, KEEP, Tasks};
+    use super::{Flags, KEEP, TaskRef, Tasks};
     use crate::stacks::StackMemory;
-    use core::ptr::NonNull;
+    use core::ptr::{self, NonNull};
+
+    fn admit(tasks: &mut Tasks) -> TaskRef {
+        let task = tasks.admit().or_else(|| {
+            tasks.grow(ptr::null()).expect("memory");
+            tasks.admit()
+        });
+        task.expect("room")
+    }
+
+    fn end(tasks: &mut Tasks, task: TaskRef) {
+        task.set(Flags::EXITED);
+        tasks.free(task);
+    }
 
     #[test]
     fn an_id_is_found_until_its_task_is_freed_and_never_again() {
         let mut tasks = Tasks::new(usize::MAX);
-        tasks.grow().expect("memory");
-        let first = tasks.admit().expect("room");
+        let first = admit(&mut tasks);
         let id = first.id();
         assert_eq!(tasks.find(id), Some(first));
         first.set(Flags::ODD);
-        tasks.free(first);
+        end(&mut tasks, first);
         assert!(tasks.take_surplus().is_none(), "it had no stack");
         assert_eq!(tasks.find(id), None);
-        let second = tasks.admit().expect("room");
+        let second = admit(&mut tasks);
         assert_eq!(second, first, "the block freed last is used first");
         assert_ne!(second.id(), id);
         assert_eq!(tasks.find(id), None);
@@ -586,28 +637,23 @@ mod tests {
         let mut tasks = Tasks::new(usize::MAX);
         let mut all = alloc::vec::Vec::new();
         for _ in 0..KEEP + 2 {
-            let task = tasks.admit().or_else(|| {
-                tasks.grow().expect("memory");
-                tasks.admit()
-            });
-            let task = task.expect("room");
-            task.stack.set(Some(StackMemory::new(NonNull::dangling(), 16)));
+            let task = admit(&mut tasks);
+            task.set_stack(StackMemory::new(NonNull::dangling(), 16));
             all.push(task);
         }
         for &task in &all {
-            tasks.free(task);
+            end(&mut tasks, task);
         }
         assert_eq!((tasks.alive(), tasks.stacks()), (0, KEEP + 2));
-        assert!(tasks.take_surplus().is_none(), "all are kept");
-        assert!(tasks.trim());
-        assert_eq!((tasks.kept(), tasks.stacks()), (KEEP, KEEP + 2));
+        assert!(!tasks.has_surplus(), "all are kept");
+        tasks.trim();
         assert!(tasks.take_surplus().is_some() && tasks.take_surplus().is_some());
         assert!(tasks.take_surplus().is_none());
-        assert_eq!(tasks.reuse(), Some(all[KEEP - 1]));
-        assert_eq!(tasks.reuse(), Some(all[KEEP - 2]));
+        let last = [KEEP + 1, KEEP].map(|number| all[number]);
+        assert_eq!(last.map(Some), [tasks.reuse(), tasks.reuse()], "what was used last is warm");
         tasks.forget_usual();
         assert_eq!((tasks.reuse(), tasks.alive(), tasks.stacks()), (None, 2, KEEP - 2));
-        tasks.free(all[KEEP - 1]);
+        end(&mut tasks, last[0]);
         assert_eq!(core::iter::from_fn(|| tasks.take_surplus()).count(), KEEP - 1);
         assert_eq!((tasks.alive(), tasks.stacks()), (1, 0));
     }
@@ -615,14 +661,20 @@ mod tests {
     #[test]
     fn the_limit_on_tasks_may_be_lowered_below_what_is_alive() {
         let mut tasks = Tasks::new(2);
-        tasks.grow().expect("memory");
-        let first = tasks.admit().expect("room");
-        assert!(!tasks.is_full());
-        assert!(tasks.admit().is_some() && tasks.is_full());
+        let (first, second) = (admit(&mut tasks), admit(&mut tasks));
+        assert!(tasks.is_full() && tasks.admit().is_none());
         tasks.set_most(1);
-        tasks.free(first);
+        end(&mut tasks, first);
+        assert!(tasks.take_surplus().is_none());
         assert_eq!((tasks.alive(), tasks.is_full()), (1, true));
-        tasks.set_most(usize::MAX);
+        tasks.set_most(3);
+        let third = admit(&mut tasks);
+        admit(&mut tasks);
+        assert!(tasks.is_full() && tasks.admit().is_none());
+        for task in [second, third] {
+            end(&mut tasks, task);
+        }
+        assert!(tasks.take_surplus().is_none());
         assert_eq!((tasks.alive(), tasks.is_full()), (1, false));
     }
 }

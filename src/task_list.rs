@@ -1,7 +1,7 @@
 //! The list of tasks that reports carry.
 
 use crate::scheduler::Scheduler;
-use crate::task::State;
+use crate::task::{Flags, Waiting};
 use core::fmt;
 
 /// The list of tasks that errors carry: one line a task, but for the exited ones.
@@ -20,10 +20,6 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = 0;
         for block in self.scheduler.tasks.iter() {
-            let state = block.state.get();
-            if state == State::Exited {
-                continue;
-            }
             lines += 1;
             if lines > self.most {
                 continue;
@@ -36,11 +32,17 @@ impl fmt::Display for Report<'_> {
                 write!(f, " \"{name}\"")?;
             }
             let running = self.scheduler.running().is_some_and(|me| me.id() == block.id());
-            match (state, block.joined()) {
-                (State::InHost, _) => f.write_str(": in a host call")?,
-                _ if running => f.write_str(": running")?,
-                (_, Some(task)) => write!(f, ": {} {}", block.waiting.get(), task.id())?,
-                (_, None) => write!(f, ": {}", block.waiting.get())?,
+            if block.has(Flags::IN_HOST) {
+                f.write_str(": in a host call")?;
+            } else if running {
+                f.write_str(": running")?;
+            } else {
+                write!(f, ": {}", block.waiting.get())?;
+            }
+            if block.waiting.get() == Waiting::Join
+                && let Some(joined) = self.scheduler.tasks.joined_by(block.id())
+            {
+                write!(f, " {}", joined.id())?;
             }
         }
         if lines == 0 {

@@ -151,7 +151,7 @@ mod tests {
             let deadline = next() % 50;
             queue.reserve(alive + 1).expect("memory");
             let task = table.admit().or_else(|| {
-                table.grow().expect("memory");
+                table.grow(core::ptr::null()).expect("memory");
                 table.admit()
             });
             let task = task.expect("room");

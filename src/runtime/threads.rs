@@ -172,7 +172,7 @@ mod word {
 mod owner {
     use super::{GONE, Runtime, word};
     #[cfg(feature = "scheduler")]
-    use crate::{task::State, task_list::Report};
+    use crate::task_list::Report;
     use alloc::boxed::Box;
     use core::cell::Cell;
     use core::ptr;
@@ -202,7 +202,7 @@ mod owner {
                 unsafe { &*runtime }.inbox.close();
                 // SAFETY: the thread is ending; nobody borrows the scheduler.
                 let scheduler = unsafe { &*(*runtime).scheduler.get() };
-                if scheduler.tasks.iter().any(|block| block.state.get() != State::Exited) {
+                if scheduler.tasks.iter().next().is_some() {
                     // After `exit` that is what was asked for.
                     if scheduler.ended.is_none() {
                         std::eprintln!(
@@ -210,6 +210,10 @@ mod owner {
                             Report { scheduler, most: 20 }
                         );
                     }
+                    return;
+                }
+                if scheduler.tasks.alive() > 0 {
+                    // Somebody has a handle of a task that has finished, and may want its result yet.
                     return;
                 }
                 // SAFETY: as above, and no task is left.
