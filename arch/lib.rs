@@ -99,7 +99,7 @@ compile_error!(
 compile_error!("the threads backend needs OS threads and the feature `std`: see docs/porting.md");
 
 pub use backend::{
-    BACKEND, STACK_ALIGN, STACK_MIN, discard, leave, on_host, prefetch, prepare, run, runtime, set_runtime,
+    BACKEND, STACK_ALIGN, STACK_MIN, discard, finish, leave, on_host, prefetch, prepare, run, runtime, set_runtime,
     switch,
 };
 

@@ -74,6 +74,19 @@ pub unsafe fn leave(save: *mut Context) {
     unsafe { cpu::switch(save.cast(), host()) }
 }
 
+/// Ends the running context and continues `to`: the last thing that an entry does, `return finish(to)`.
+///
+/// To return `to` means the same. On a CPU this does not return, which saves the way back to where the entry was called.
+///
+/// # Safety
+/// Called by an entry, in its own frame, with nothing left to drop. `to` obeys *One Owner* and *Own Thread*, and is not the host.
+#[inline(always)]
+pub unsafe fn finish(to: Context) -> Context {
+    debug_assert!(!to.is_host());
+    // SAFETY: `to` is a suspended stack, by the caller's word.
+    unsafe { cpu::finish(to.0) }
+}
+
 /// Gives up a context that is suspended or was never started. Nothing on its stack is dropped.
 ///
 /// # Safety

@@ -248,6 +248,15 @@ pub unsafe fn leave(save: *mut Context) {
     unsafe { exchange(save, Context::HOST) }
 }
 
+/// Ends the running context and continues `to`: the last thing that an entry does, `return finish(to)`.
+///
+/// # Safety
+/// Called by an entry, in its own frame. `to` obeys *One Owner* and *Own Thread*, and is not the host.
+#[inline(always)]
+pub unsafe fn finish(to: Context) -> Context {
+    to
+}
+
 /// Gives up a context that is suspended or was never started. Nothing on its stack is dropped.
 ///
 /// # Safety

@@ -95,6 +95,16 @@ pub(crate) unsafe fn switch(save: *mut usize, to: usize) {
     }
 }
 
+/// Continues the stack `to`; the running one is not needed any more.
+///
+/// # Safety
+/// `to` is fresh or suspended.
+#[inline(always)]
+pub(crate) unsafe fn finish(to: usize) -> ! {
+    // SAFETY: by *Continue*.
+    unsafe { asm!("jmp [rsi]", in("rsi") to, options(noreturn)) }
+}
+
 /// Fetches the two cache lines at `address`, a stack pointer or any word, into the cache.
 #[inline(always)]
 pub(crate) fn prefetch(address: usize) {

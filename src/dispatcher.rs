@@ -18,7 +18,7 @@ use crate::time::{Moment, instant};
 use windlass_arch::{self as arch, Context};
 
 /// Gives the other ready tasks a turn.
-#[inline(always)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 #[track_caller]
 pub(crate) fn yield_now() {
     match runtime::with(|scheduler| scheduler.take_turn()) {
@@ -49,7 +49,7 @@ pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
 }
 
 /// As [`block`], inlined where it is called.
-#[inline(always)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 #[track_caller]
 pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     let scheduler = runtime::scheduler();
@@ -64,20 +64,41 @@ pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     me.wake.get()
 }
 
-/// Blocks the running task until `task` has exited. Returns whether it has.
-#[inline(always)]
+/// Blocks the running task until `task` has exited. Returns whether it did so while it was plain; if not, [`joined`] tells.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 #[track_caller]
-pub(crate) fn join(task: TaskRef) -> Result<(), JoinRefused> {
+pub(crate) fn join(task: TaskRef) -> bool {
+    if task.has_exited() {
+        return false;
+    }
     let scheduler = task.scheduler();
     // SAFETY: Short Borrow.
-    let Ok(me) = (unsafe { &*scheduler }).may_block() else { return Err(join_refused(task)) };
+    let Ok(me) = (unsafe { &*scheduler }).may_block() else { return false };
     if me == task {
-        return Err(JoinRefused::Itself);
+        return false;
     }
     // SAFETY: Short Borrow.
     carry_out(unsafe { &mut *scheduler }.join(me, task));
     // The caller has its handle, so it is still the same task.
-    if task.has_exited() { Ok(()) } else { Err(JoinRefused::Cancelled) }
+    task.exited_plain()
+}
+
+/// What came of a [`join`] that did not see a plain task's end.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(crate) fn joined(task: TaskRef) -> Result<(), JoinRefused> {
+    if task.has_exited() {
+        return Ok(());
+    }
+    if runtime::existing().is_none() {
+        return Err(JoinRefused::NoRuntime);
+    }
+    if runtime::with(|scheduler| scheduler.running() == Some(task)) {
+        return Err(JoinRefused::Itself);
+    }
+    let _ = refused("JoinHandle::join");
+    Err(JoinRefused::Cancelled)
 }
 
 /// Why a join ended without the other task's end.
@@ -86,20 +107,6 @@ pub(crate) enum JoinRefused {
     Cancelled,
     Itself,
     NoRuntime,
-}
-
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn join_refused(task: TaskRef) -> JoinRefused {
-    if runtime::existing().is_none() {
-        return JoinRefused::NoRuntime;
-    }
-    if runtime::with(|scheduler| scheduler.running() == Some(task)) {
-        return JoinRefused::Itself;
-    }
-    let _ = refused("JoinHandle::join");
-    JoinRefused::Cancelled
 }
 
 /// Why the running task does not block: it is cancelled. If there is none, this panics.
@@ -115,22 +122,29 @@ fn refused(what: &'static str) -> Wake {
 }
 
 /// `me`, which runs, ends; its stack may be used again as soon as another context runs. `drop_result` is called if nobody has its handle.
-#[inline(always)]
-pub(crate) fn exit(me: TaskRef, drop_result: fn(TaskRef)) -> Context {
-    if !me.is_plain() {
-        return exit_with_flags(me, drop_result);
+///
+/// # Safety
+/// Called by an entry, in its own frame, which returns what this returns and has nothing left to drop.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+pub(crate) unsafe fn exit(me: TaskRef, drop_result: extern "C" fn(TaskRef)) -> Context {
+    if cfg!(not(target_arch = "wasm32"))
+        && let Some(joiner) = me.only_joiner()
+        // SAFETY: Short Borrow.
+        && let Some(to) = unsafe { &mut *me.scheduler() }.exit_to_joiner(me, joiner)
+    {
+        // SAFETY: One Home: the joiner was blocked, and runs now. The rest is the caller's promise.
+        return unsafe { arch::finish(to) };
     }
-    // SAFETY: Short Borrow.
-    unsafe { &mut *me.scheduler() }.exit(me)
+    exit_in_turn(me, drop_result)
 }
 
-#[cold]
+/// With the entry's own calling convention, so that the entry can jump here.
 #[inline(never)]
-fn exit_with_flags(me: TaskRef, drop_result: fn(TaskRef)) -> Context {
+extern "C" fn exit_in_turn(me: TaskRef, drop_result: extern "C" fn(TaskRef)) -> Context {
     if me.has(Flags::DETACHED) {
         drop_result(me);
     }
-    runtime::with(|scheduler| scheduler.exit_with_flags(me))
+    runtime::with(|scheduler| scheduler.exit(me))
 }
 
 /// The task's handle is dropped. Returns whether the task has exited before: then the caller reaps it.
@@ -153,17 +167,18 @@ pub(crate) fn end(code: i32) -> ! {
     }
 }
 
+/// As [`reap`], of a task that was plain.
+#[inline(always)]
+pub(crate) fn reap_plain(task: TaskRef) {
+    // SAFETY: Short Borrow.
+    unsafe { &mut *task.scheduler() }.tasks.keep(task);
+}
+
 /// Gives the block and the stack of an exited task back.
 #[inline(always)]
 pub(crate) fn reap(task: TaskRef) {
     // SAFETY: Short Borrow.
     unsafe { &mut *task.scheduler() }.tasks.free(task);
-}
-
-/// There is time: what is more than worth keeping goes back, too.
-fn give_stacks_back() {
-    runtime::with(|scheduler| scheduler.tasks.trim());
-    release_stacks();
 }
 
 /// Gives stacks that nobody keeps back to their provider.
@@ -173,7 +188,7 @@ pub(crate) fn release_stacks() {
     }
 }
 
-#[inline(always)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn carry_out(decision: Decision) {
     match decision {
         Decision::Stay => {}
@@ -269,21 +284,22 @@ pub(crate) fn drive(goal: Goal) -> Stop {
 fn drive_here(goal: &Goal) -> Stop {
     let runtime = runtime::current();
     #[cfg(feature = "asynchronous")]
-    let start = runtime::with(|scheduler| scheduler.switches());
+    let start = runtime.with(|scheduler| scheduler.switches());
     loop {
-        if runtime::with(|scheduler| scheduler.tasks.has_surplus()) {
+        if !runtime.inbox.is_empty() {
+            runtime.inbox.drain(|id| runtime.with(|scheduler| scheduler.unpark(id)));
+        }
+        let (surplus, sleepers) = runtime
+            .with(|scheduler| (scheduler.tasks.has_surplus(), scheduler.timers.earliest().is_some()));
+        if surplus {
             release_stacks();
         }
-        if !runtime.inbox.is_empty() {
-            runtime.inbox.drain(|id| runtime::with(|scheduler| scheduler.unpark(id)));
-        }
-        let sleepers = runtime::with(|scheduler| scheduler.timers.earliest().is_some());
         let now = (sleepers || goal.deadline.is_some()).then(|| runtime.platform.now());
         if let Some(now) = now {
-            runtime::with(|scheduler| scheduler.expire(now));
+            runtime.with(|scheduler| scheduler.expire(now));
         }
         // One borrow decides; the switch comes after it.
-        let next = runtime::with(|scheduler| {
+        let next = runtime.with(|scheduler| {
             if scheduler.innermost_done() {
                 return Err(Stop::Done);
             }
@@ -304,22 +320,26 @@ fn drive_here(goal: &Goal) -> Stop {
         });
         match next {
             Err(stop) => {
-                give_stacks_back();
+                if runtime.with(|scheduler| scheduler.tasks.trim()) {
+                    release_stacks();
+                }
                 return stop;
             }
             Ok(Some(context)) => {
                 // SAFETY: One Home: it left the run queue just now.
                 unsafe { arch::run(context) };
-                runtime::with(|scheduler| scheduler.left());
+                runtime.with(|scheduler| scheduler.left());
             }
             #[cfg(feature = "asynchronous")]
             Ok(None) if goal.poll => return Stop::Idle,
             Ok(None) => {
-                let timer = runtime::with(|scheduler| scheduler.timers.earliest());
+                let timer = runtime.with(|scheduler| scheduler.timers.earliest());
                 if timer.is_none() && !may_be_woken_remotely() {
                     return Stop::Deadlock;
                 }
-                give_stacks_back();
+                if runtime.with(|scheduler| scheduler.tasks.trim()) {
+                    release_stacks();
+                }
                 let until = [timer, goal.deadline].into_iter().flatten().min().map(instant);
                 if runtime.inbox.is_empty() && runtime.platform.wait(until).is_err() {
                     return Stop::WouldWait;

@@ -50,6 +50,9 @@ const RING: *const TaskBlock = ptr::null();
 /// In the slot: nobody is ready.
 const EMPTY: *const TaskBlock = ptr::without_provenance(1);
 
+/// Whether there is a slot at all. Where code is shipped over a wire the ring alone is short enough.
+const SLOT: bool = cfg!(not(target_arch = "wasm32"));
+
 /// Bytes from one position to the next.
 const STEP: usize = size_of::<Entry>();
 
@@ -63,7 +66,7 @@ impl RunQueue {
 
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.slot == EMPTY
+        if SLOT { self.slot == EMPTY } else { self.ring_is_empty() }
     }
 
     #[inline(always)]
@@ -75,7 +78,7 @@ impl RunQueue {
     #[inline(always)]
     fn alone(&self) -> Option<TaskRef> {
         // SAFETY: Slot: what is neither of the two marks came from a `TaskRef`.
-        (self.slot.addr() > EMPTY.addr()).then(|| unsafe { TaskRef::from_raw(self.slot) })
+        (SLOT && self.slot.addr() > EMPTY.addr()).then(|| unsafe { TaskRef::from_raw(self.slot) })
     }
 
     /// How many tasks are in the ring.
@@ -112,13 +115,15 @@ impl RunQueue {
     }
 
     /// Appends `task`, whose context is in its block.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn push(&mut self, task: TaskRef) {
-        if self.slot == EMPTY {
+        if !SLOT {
+            self.push_to_ring(task);
+        } else if self.slot == EMPTY {
             self.slot = task.as_raw();
-            return;
+        } else {
+            self.push_behind(task);
         }
-        self.push_behind(task);
     }
 
     /// Appends `task` to a queue that is not empty.
@@ -131,14 +136,14 @@ impl RunQueue {
     /// Appends `task`, whose context is not saved yet. Returns where it belongs; the place is valid until the next `reserve`.
     pub(crate) fn push_unsaved(&mut self, task: TaskRef) -> *mut Context {
         self.push(task);
-        if self.slot != RING {
+        if SLOT && self.slot != RING {
             return task.context.as_ptr();
         }
         // SAFETY: as in `push_to_ring`: the entry before the tail.
         unsafe { &raw mut (*self.at(self.tail.wrapping_sub(STEP))).context }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn push_to_ring(&mut self, task: TaskRef) {
         debug_assert!(self.len() < self.entries.len(), "Room");
         let entry = self.at(self.tail);
@@ -149,7 +154,7 @@ impl RunQueue {
 
     /// Appends `me`, and takes out the first if there is one in the ring. Returns where the context of `me` belongs, too, which is valid
     /// until the next `reserve`. `None`: there was none in the ring, and nothing happened.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn rotate(&mut self, me: TaskRef) -> Option<(*mut Context, Entry)> {
         if self.ring_is_empty() {
             return None;
@@ -175,7 +180,7 @@ impl RunQueue {
     }
 
     /// Takes out the first.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         if let Some(task) = self.alone() {
             self.slot = EMPTY;
@@ -184,14 +189,14 @@ impl RunQueue {
         self.pop_from_ring()
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
     fn pop_from_ring(&mut self) -> Option<Entry> {
-        if self.slot == EMPTY {
+        if self.is_empty() {
             return None;
         }
         let first = self.at(self.head);
         self.head = self.head.wrapping_add(STEP);
-        if self.ring_is_empty() {
+        if SLOT && self.ring_is_empty() {
             self.slot = EMPTY;
         }
         // SAFETY: as in `rotate`.
@@ -203,7 +208,8 @@ impl RunQueue {
     /// Their contexts are in the ring, so the addresses are there without a look at anything cold, and the misses overlap.
     #[inline]
     pub(crate) fn fetch_ahead(&mut self, count: usize) {
-        if self.len() < MANY {
+        // wasm has no such instruction.
+        if cfg!(target_arch = "wasm32") || self.len() < MANY {
             return;
         }
         for ahead in 0..count {

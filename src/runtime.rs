@@ -159,8 +159,7 @@ pub(crate) fn now() -> Instant {
 #[cfg(feature = "scheduler")]
 #[inline(always)]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Scheduler) -> R) -> R {
-    // SAFETY: Short Borrow; the runtime belongs to this thread.
-    f(unsafe { &mut *current().scheduler.get() })
+    current().with(f)
 }
 
 /// The scheduler, for several uses in a row.
@@ -172,6 +171,13 @@ pub(crate) fn scheduler() -> *mut Scheduler {
 
 #[cfg(feature = "scheduler")]
 impl Runtime {
+    /// Lends the scheduler to `f`: Short Borrow.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Scheduler) -> R) -> R {
+        // SAFETY: Short Borrow; the runtime belongs to this thread.
+        f(unsafe { &mut *self.scheduler.get() })
+    }
+
     /// The scheduler, for several uses in a row: each is a Short Borrow.
     #[inline(always)]
     pub(crate) fn scheduler(&self) -> *mut Scheduler {

@@ -183,7 +183,7 @@ impl Scheduler {
 
     /// A turn for somebody else, within the budget: the running task goes to the tail of the run queue. `None`:
     /// [`Scheduler::give_way`] goes on.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn take_turn(&mut self) -> Option<(*mut Context, Context)> {
         self.countdown -= 1;
         if self.countdown == 0 {
@@ -223,7 +223,7 @@ impl Scheduler {
     }
 
     /// `me`, which is running and may block, waits.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn block(&mut self, me: TaskRef, how: &Block<'_>) -> Decision {
         match how.queue {
             Some((queue, waiter)) => {
@@ -239,52 +239,46 @@ impl Scheduler {
     }
 
     /// `me`, which is running and may block, waits until `task`, another one, has exited.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn join(&mut self, me: TaskRef, task: TaskRef) -> Decision {
         task.joiner.set(Some(me));
-        me.wait_for_end();
+        task.set(Flags::JOINED);
+        me.wait_for_end(task);
         self.hand_over(me)
     }
 
-    /// `me`, which runs and has no flags, is over. Returns the context to go on with; [`Context::HOST`] for the host loop.
-    #[inline(always)]
-    pub(crate) fn exit(&mut self, me: TaskRef) -> Context {
+    /// `me`, which runs and has nothing special but `joiner`, is over, and its joiner goes on at once, if nobody else is ready. `None`: it is
+    /// not over yet, see [`Scheduler::exit`].
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    pub(crate) fn exit_to_joiner(&mut self, me: TaskRef, joiner: TaskRef) -> Option<Context> {
         debug_assert!(self.running == me);
-        me.exit_plain();
-        if let Some(joiner) = me.joiner.get()
-            && joiner.waiting.get() == Waiting::Join
-        {
-            if self.ready.is_empty() {
-                return self.exit_to(joiner);
-            }
-            self.make_ready(joiner, Wake::Done);
+        if !self.ready.is_empty() {
+            return None;
         }
-        self.take_next().unwrap_or(Context::HOST)
-    }
-
-    /// The joiner of the task that ended would be the only one in the queue, and the next to run.
-    #[inline(always)]
-    fn exit_to(&mut self, joiner: TaskRef) -> Context {
         self.countdown -= 1;
         if self.countdown == 0 {
-            self.make_ready(joiner, Wake::Done);
-            self.leave_to_host();
-            return Context::HOST;
+            // `exit` knows.
+            return None;
         }
+        me.exit_plain();
         joiner.waiting.set(Waiting::Nothing);
-        joiner.wake.set(Wake::Done);
         self.running = joiner;
-        joiner.context.get()
+        Some(joiner.context.get())
     }
 
-    /// The end of a task with flags: a host loop waits for it, or nobody holds its handle, or it has a name.
-    pub(crate) fn exit_with_flags(&mut self, me: TaskRef) -> Context {
-        me.set(Flags::EXITED);
-        if let Some(joiner) = me.joiner.get()
-            && joiner.waiting.get() == Waiting::Join
+    /// `me`, which runs, is over. Returns the context to go on with; [`Context::HOST`] for the host loop.
+    pub(crate) fn exit(&mut self, me: TaskRef) -> Context {
+        debug_assert!(self.running == me);
+        if cfg!(not(target_arch = "wasm32")) {
+            // Where `exit_to_joiner` wanted the last turn.
+            self.countdown = self.countdown.max(1);
+        }
+        if me.take(Flags::JOINED)
+            && let Some(joiner) = me.joiner.get()
         {
             self.make_ready(joiner, Wake::Done);
         }
+        me.set(Flags::EXITED);
         if me.has(Flags::AWAITED) {
             let id = me.id();
             for host_loop in self.loops.iter_mut().filter(|host_loop| host_loop.task == Some(id)) {
@@ -303,6 +297,9 @@ impl Scheduler {
     /// A blocked task becomes ready.
     pub(crate) fn wake(&mut self, task: TaskRef, wake: Wake) {
         debug_assert!(task.is_blocked(), "One Home");
+        if let Some(joined) = task.joined() {
+            joined.take(Flags::JOINED);
+        }
         wait_queue::leave(task);
         self.make_ready(task, wake);
     }
@@ -353,7 +350,7 @@ impl Scheduler {
             return;
         }
         task.set(Flags::CANCELLED);
-        if task.is_blocked() && task.waiting.get() != Waiting::Exit {
+        if !matches!(task.waiting.get(), Waiting::Nothing | Waiting::Host | Waiting::Exit) {
             self.wake(task, Wake::Cancelled);
         }
     }
@@ -394,7 +391,7 @@ impl Scheduler {
         let caller = self.running();
         self.host_runs();
         if let Some(caller) = caller {
-            caller.set(Flags::IN_HOST);
+            caller.wait_for(Waiting::Host);
         }
         let mut done = false;
         if let Some(task) = task.and_then(|id| self.tasks.find(id)) {
@@ -412,7 +409,7 @@ impl Scheduler {
         let host_loop = self.loops.pop()?;
         self.running = host_loop.caller.unwrap_or(TaskRef::NOBODY);
         if let Some(caller) = host_loop.caller {
-            caller.take(Flags::IN_HOST);
+            caller.waiting.set(Waiting::Nothing);
         }
         // The enclosing call may have been finished by the loop that just ended: return at the next switch. And the timers
         // were served just now or need serving soon.
@@ -444,7 +441,7 @@ impl Scheduler {
     // ---- private
 
     /// `me` has blocked: who goes on?
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn hand_over(&mut self, me: TaskRef) -> Decision {
         let save = me.context.as_ptr();
         match self.take_next() {
@@ -453,7 +450,7 @@ impl Scheduler {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn take_next(&mut self) -> Option<Context> {
         self.countdown -= 1;
         if self.countdown > 0
@@ -533,7 +530,12 @@ mod tests {
 
     fn exited(scheduler: &mut Scheduler) -> Context {
         let me = scheduler.running().expect("a running task");
-        if me.is_plain() { scheduler.exit(me) } else { scheduler.exit_with_flags(me) }
+        if let Some(joiner) = me.only_joiner()
+            && let Some(to) = scheduler.exit_to_joiner(me, joiner)
+        {
+            return to;
+        }
+        scheduler.exit(me)
     }
 
     fn task(scheduler: &Scheduler, id: TaskId) -> TaskRef {

@@ -82,7 +82,7 @@ const WARM: bool = cfg!(not(target_arch = "wasm32"));
 const KEPT_MIN: usize = 4096;
 
 /// Where a value lies that ends at the base of a stack.
-#[inline(always)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn place<T>(base: *mut u8) -> *mut T {
     // SAFETY: what `stacks::StackProvider` promises of every stack.
     unsafe { core::hint::assert_unchecked(base.addr().is_multiple_of(arch::STACK_ALIGN)) };
@@ -115,7 +115,7 @@ impl Packet {
     /// # Safety
     /// The stack of `task` is as large as [`Packet::stack_size`] says, and nothing else is on it. The closure is in its place before the context is
     /// continued, and `entry` takes it.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     unsafe fn prepare(self, task: TaskRef, entry: Entry) -> Context {
         let top = task.top.get();
         // SAFETY: as in `place`.
@@ -254,11 +254,12 @@ where
     let home = place::<Result<T, Panic>>(me.top.get());
     // SAFETY: the closure was moved out, so its place is free.
     unsafe { home.write(result) };
-    dispatcher::exit(me, drop_result::<T>)
+    // SAFETY: this is the entry, and nothing here is left to drop.
+    unsafe { dispatcher::exit(me, drop_result::<T>) }
 }
 
 /// The result's destructor is the task's own code: it may block.
-fn drop_result<T>(me: TaskRef) {
+extern "C" fn drop_result<T>(me: TaskRef) {
     // SAFETY: Result Home: the task has exited but for this, and no handle exists any more.
     let _ = catch(|| unsafe { place::<Result<T, Panic>>(me.top.get()).drop_in_place() });
 }
@@ -325,26 +326,25 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let task = ManuallyDrop::new(self).task;
-        if !task.exited_plain()
-            && !task.has_exited()
-            && let Err(refused) = dispatcher::join(task)
-        {
-            return Err(JoinHandle::<T>::of(task).give_up(refused));
+        if task.exited_plain() || dispatcher::join(task) {
+            // SAFETY: Result Home: the task has exited and this was its handle, which is forgotten.
+            let result = unsafe { place::<Result<T, Panic>>(task.top.get()).read() };
+            dispatcher::reap_plain(task);
+            return result.map_err(JoinError::Panicked);
         }
-        JoinHandle::of(task).take().map_err(JoinError::Panicked)
+        JoinHandle::of(task).finish()
     }
 
+    /// The rest of a join that did not see a plain task's end.
     #[cold]
     #[inline(never)]
-    fn give_up(self, refused: JoinRefused) -> JoinError {
-        match refused {
-            JoinRefused::Cancelled => {
-                // The task must not wake a joiner that waits for something else by then.
-                self.task.joiner.set(None);
-                JoinError::Cancelled
-            }
-            JoinRefused::Itself => JoinError::Itself,
-            JoinRefused::NoRuntime => JoinError::NoRuntime,
+    #[track_caller]
+    fn finish(self) -> Result<T, JoinError> {
+        match dispatcher::joined(self.task) {
+            Ok(()) => self.take().map_err(JoinError::Panicked),
+            Err(JoinRefused::Cancelled) => Err(JoinError::Cancelled),
+            Err(JoinRefused::Itself) => Err(JoinError::Itself),
+            Err(JoinRefused::NoRuntime) => Err(JoinError::NoRuntime),
         }
     }
 
@@ -379,7 +379,6 @@ impl<T> JoinHandle<T> {
     }
 
     /// Takes the result of a task that has exited.
-    #[inline(always)]
     pub(crate) fn take(self) -> Result<T, Panic> {
         let task = ManuallyDrop::new(self).task;
         debug_assert!(task.has_exited(), "Result Home");

@@ -69,13 +69,15 @@ pub(crate) enum Waiting {
     #[cfg_attr(not(feature = "timers"), allow(dead_code, reason = "only timers make it"))]
     Sleep,
     Park,
-    /// For the end of the task that has it for a joiner.
+    /// For the end of another task, [`TaskBlock::joined`].
     Join,
     Send,
     Receive,
     Lock,
     Condvar,
     WaitGroup,
+    /// For the host, which called in again.
+    Host,
     /// For ever: the module has ended.
     Exit,
 }
@@ -92,6 +94,7 @@ impl fmt::Display for Waiting {
             Waiting::Lock => "locking a mutex",
             Waiting::Condvar => "waiting for a condition variable",
             Waiting::WaitGroup => "waiting for a wait group",
+            Waiting::Host => "in a host call",
             Waiting::Exit => "in exit",
         })
     }
@@ -131,8 +134,8 @@ impl Flags {
     pub(crate) const EXTRAS: Flags = Flags(16);
     /// Its stack is not of the usual size, or it has none: the block does not keep it.
     pub(crate) const ODD: Flags = Flags(32);
-    /// It called the host, which called in again.
-    pub(crate) const IN_HOST: Flags = Flags(64);
+    /// Another task joins it: `joiner` says who.
+    pub(crate) const JOINED: Flags = Flags(64);
     /// It is over, or there is no task in this block. Nothing else is set from then on, but for `ODD`.
     pub(crate) const EXITED: Flags = Flags(128);
 
@@ -146,9 +149,9 @@ impl Flags {
 pub(crate) struct TaskBlock {
     /// Where to continue while blocked.
     pub(crate) context: Cell<Context>,
-    /// While it is in a wait queue, its node there.
-    waiter: Cell<*const Waiter>,
-    /// The task that joins this one; of a free block the next free one.
+    /// While it is in a wait queue, its node there; while it joins, the block of the joined task.
+    object: Cell<*const ()>,
+    /// The task that joins this one, if it is `JOINED`; of a free block the next free one.
     pub(crate) joiner: Cell<Option<TaskRef>>,
     pub(crate) waiting: Cell<Waiting>,
     pub(crate) wake: Cell<Wake>,
@@ -159,6 +162,7 @@ pub(crate) struct TaskBlock {
     /// Where the stack's high end is, while there is a stack.
     pub(crate) top: Cell<*mut u8>,
     /// The runtime that the block belongs to.
+    #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
     home: *const Runtime,
     /// A free block may have kept the stack of the task before.
     pub(crate) stack: Cell<Option<StackMemory>>,
@@ -167,11 +171,18 @@ pub(crate) struct TaskBlock {
 }
 
 impl TaskBlock {
-    const fn new(index: u32, flags: Flags, home: *const Runtime) -> TaskBlock {
+    const fn new(
+        index: u32,
+        flags: Flags,
+        home: *const Runtime,
+        next: Option<TaskRef>,
+    ) -> TaskBlock {
+        // Where there is one runtime, nobody need remember which.
+        let _ = home;
         TaskBlock {
             context: Cell::new(Context::HOST),
-            waiter: Cell::new(ptr::null()),
-            joiner: Cell::new(None),
+            object: Cell::new(ptr::null()),
+            joiner: Cell::new(next),
             waiting: Cell::new(Waiting::Nothing),
             wake: Cell::new(Wake::Done),
             flags: Cell::new(flags),
@@ -179,6 +190,7 @@ impl TaskBlock {
             generation: Cell::new(0),
             index,
             top: Cell::new(ptr::null_mut()),
+            #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
             home,
             stack: Cell::new(None),
             name: Cell::new(None),
@@ -193,6 +205,9 @@ impl TaskBlock {
     /// The runtime's scheduler.
     #[inline(always)]
     pub(crate) fn scheduler(&self) -> *mut Scheduler {
+        #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+        return crate::runtime::scheduler();
+        #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
         // SAFETY: a block belongs to a runtime, and is there no longer than that.
         unsafe { &*self.home }.scheduler()
     }
@@ -239,12 +254,6 @@ impl TaskBlock {
         self.waiting.get() != Waiting::Nothing
     }
 
-    /// Whether there is nothing special about it.
-    #[inline(always)]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.flags.get() == Flags::NONE
-    }
-
     /// Whether it has exited, and was plain until then.
     #[inline(always)]
     pub(crate) fn exited_plain(&self) -> bool {
@@ -253,13 +262,24 @@ impl TaskBlock {
 
     #[inline(always)]
     pub(crate) fn has_exited(&self) -> bool {
-        self.has(Flags::EXITED)
+        self.flags.get().0 >= Flags::EXITED.0
     }
 
-    /// A plain task is over.
+    /// The task that joins this one, if that is all there is about it.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    pub(crate) fn only_joiner(&self) -> Option<TaskRef> {
+        if self.flags.get() != Flags::JOINED {
+            return None;
+        }
+        let joiner = self.joiner.get();
+        // SAFETY: whoever sets `JOINED` says who it is.
+        unsafe { core::hint::assert_unchecked(joiner.is_some()) };
+        joiner
+    }
+
+    /// A plain task, or one that is only joined, is over.
     #[inline(always)]
     pub(crate) fn exit_plain(&self) {
-        debug_assert!(self.is_plain());
         self.flags.set(Flags::EXITED);
     }
 
@@ -285,28 +305,35 @@ impl TaskBlock {
     #[inline(always)]
     pub(crate) fn wait_for(&self, waiting: Waiting) {
         self.waiting.set(waiting);
-        self.waiter.set(ptr::null());
+        self.object.set(ptr::null());
     }
 
     /// The task becomes blocked as `waiter`, which is in a queue.
     #[inline(always)]
     pub(crate) fn wait_as(&self, waiting: Waiting, waiter: &Waiter) {
         self.waiting.set(waiting);
-        self.waiter.set(waiter);
+        self.object.set(ptr::from_ref(waiter).cast());
     }
 
-    /// The task becomes blocked until another one has exited, which has it for a joiner.
+    /// The task becomes blocked until `task` has exited.
     #[inline(always)]
-    pub(crate) fn wait_for_end(&self) {
+    pub(crate) fn wait_for_end(&self, task: TaskRef) {
         self.waiting.set(Waiting::Join);
+        self.object.set(task.as_raw().cast());
     }
 
     /// The node of a blocked task in its wait queue, if it is in one.
     pub(crate) fn waiter(&self) -> Option<NonNull<Waiter>> {
         match self.waiting.get() {
             Waiting::Nothing | Waiting::Join => None,
-            _ => NonNull::new(self.waiter.get().cast_mut()),
+            _ => NonNull::new(self.object.get().cast_mut().cast()),
         }
+    }
+
+    /// The task that a blocked task joins, if it does.
+    pub(crate) fn joined(&self) -> Option<TaskRef> {
+        // SAFETY: while it joins, `object` is what `wait_for_end` put there.
+        (self.waiting.get() == Waiting::Join).then(|| unsafe { TaskRef::from_raw(self.object.get().cast()) })
     }
 }
 
@@ -315,6 +342,7 @@ impl TaskBlock {
 /// Says nothing of which task has the block at the moment: whoever holds one across a switch also knows that the task is still there (it is
 /// his own, he has its handle, or it is blocked in his queue), or holds a [`TaskId`] instead.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub(crate) struct TaskRef(NonNull<TaskBlock>);
 
 /// See [`TaskRef::NOBODY`].
@@ -323,7 +351,7 @@ struct Nobody(TaskBlock);
 // SAFETY: nobody changes it.
 unsafe impl Sync for Nobody {}
 
-static NOBODY: Nobody = Nobody(TaskBlock::new(u32::MAX, Flags::CANCELLED, ptr::null()));
+static NOBODY: Nobody = Nobody(TaskBlock::new(u32::MAX, Flags::CANCELLED, ptr::null(), None));
 
 impl TaskRef {
     /// In the place of a running task while there is none. Cancelled: so who asks whether the running task may block need not ask
@@ -382,6 +410,9 @@ const CHUNK: usize = if cfg!(target_arch = "wasm32") { 8 } else { 64 };
 /// How many free blocks keep the stack that their task had, in the long run; the stack provider pools the rest.
 const KEEP: usize = 64;
 
+/// Whether blocks keep stacks at all. Where code is shipped over a wire the way by the provider is short enough.
+const KEEPS: bool = cfg!(not(target_arch = "wasm32"));
+
 /// The table of task blocks.
 ///
 /// Nobody counts tasks: the number of blocks limits them, and a block's way from one list to another is all that a warm spawn and its end
@@ -398,7 +429,7 @@ pub(crate) struct Tasks {
     /// How many blocks are not barred.
     usable: usize,
     most: usize,
-    /// Each of [`CHUNK`] blocks, which never move.
+    /// Each of [`CHUNK`] blocks, which never move; the one with the highest number first.
     chunks: Vec<Vec<TaskBlock>>,
 }
 
@@ -453,13 +484,10 @@ impl Tasks {
         room::reserve(&mut self.chunks, 1)?;
         let mut chunk = Vec::new();
         room::reserve(&mut chunk, CHUNK)?;
-        for index in first..first + CHUNK as u32 {
-            room::push(&mut chunk, TaskBlock::new(index, Flags::EXITED, home));
-        }
         // So that the lowest number is used first.
-        for block in chunk.iter().rev() {
-            block.joiner.set(self.barred);
-            self.barred = Some(TaskRef(NonNull::from(block)));
+        for index in (first..first + CHUNK as u32).rev() {
+            room::push(&mut chunk, TaskBlock::new(index, Flags::EXITED, home, self.barred));
+            self.barred = chunk.last().map(|block| TaskRef(NonNull::from(block)));
         }
         room::push(&mut self.chunks, chunk);
         Ok(())
@@ -480,28 +508,34 @@ impl Tasks {
     }
 
     /// Takes a free block that has kept its stack, which has the usual size.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn reuse(&mut self) -> Option<TaskRef> {
+        if !KEEPS {
+            return None;
+        }
         let task = self.kept?;
-        self.kept = task.joiner.take();
+        self.kept = task.joiner.get();
         task.flags.set(Flags::NONE);
         Some(task)
     }
 
     /// Gives the block of a task back that has exited. One that was plain keeps its stack for the next task.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn free(&mut self, task: TaskRef) {
-        if !task.exited_plain() {
-            return self.free_with_flags(task);
+        if task.exited_plain() {
+            self.keep(task);
+        } else {
+            self.free_with_flags(task);
         }
-        self.keep(task);
     }
 
+    /// As [`Tasks::free`], of a task that has exited plain.
     #[inline(always)]
-    fn keep(&mut self, task: TaskRef) {
+    pub(crate) fn keep(&mut self, task: TaskRef) {
         // Whoever has its id finds nothing.
         task.generation.set(task.generation.get().wrapping_add(1));
-        task.joiner.set(self.kept.replace(task));
+        let list = if KEEPS { &mut self.kept } else { &mut self.surplus };
+        task.joiner.set(list.replace(task));
     }
 
     #[cold]
@@ -513,7 +547,7 @@ impl Tasks {
         drop(task.name.take());
         drop(task.remote.take());
         self.keep(task);
-        if odd {
+        if KEEPS && odd {
             self.kept = task.joiner.replace(self.surplus);
             self.surplus = Some(task);
         }
@@ -541,11 +575,17 @@ impl Tasks {
         self.surplus.is_some()
     }
 
-    /// Kept stacks are surplus from now on, as far as there are more than is worth while: not those that were used last.
-    pub(crate) fn trim(&mut self) {
-        let Some(last) = list(self.kept).nth(KEEP - 1) else { return };
-        let rest = last.joiner.take();
-        self.add_to_surplus(rest);
+    /// Kept stacks are surplus from now on, as far as there are more than is worth while: not those that were used last. Returns whether
+    /// there is surplus then.
+    pub(crate) fn trim(&mut self) -> bool {
+        if !KEEPS {
+            return false;
+        }
+        if let Some(last) = list(self.kept).nth(KEEP - 1) {
+            let rest = last.joiner.take();
+            self.add_to_surplus(rest);
+        }
+        self.has_surplus()
     }
 
     fn add_to_surplus(&mut self, first: Option<TaskRef>) {
@@ -557,6 +597,9 @@ impl Tasks {
 
     /// Makes what is kept surplus. Returns whether anything was.
     pub(crate) fn keep_none(&mut self) -> bool {
+        if !KEEPS {
+            return false;
+        }
         let kept = self.kept.take();
         self.add_to_surplus(kept);
         kept.is_some()
@@ -564,6 +607,9 @@ impl Tasks {
 
     /// No block keeps the stack that it has: there is another usual size from now on, or there may be fewer tasks.
     pub(crate) fn forget_usual(&mut self) {
+        if !KEEPS {
+            return;
+        }
         self.keep_none();
         // Also of a task that has exited, and whose handle somebody holds. A free block is made plain when it is used again.
         for block in self.chunks.iter().flatten() {
@@ -574,7 +620,7 @@ impl Tasks {
     /// The block of a task that still has one.
     pub(crate) fn find(&self, id: TaskId) -> Option<TaskRef> {
         let index = id.index as usize;
-        let block = self.chunks.get(index / CHUNK)?.get(index % CHUNK)?;
+        let block = self.chunks.get(index / CHUNK)?.get(CHUNK - 1 - index % CHUNK)?;
         // A free block's id is nobody's yet; a task that has exited is found until its handle is gone.
         (block.generation.get() == id.generation).then(|| TaskRef(NonNull::from(block)))
     }
@@ -582,12 +628,6 @@ impl Tasks {
     /// Every task that has not exited.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TaskBlock> {
         self.chunks.iter().flatten().filter(|block| !block.has_exited())
-    }
-
-    /// The task that `joiner` waits for.
-    #[cfg(any(test, feature = "reports"))]
-    pub(crate) fn joined_by(&self, joiner: TaskId) -> Option<&TaskBlock> {
-        self.iter().find(|block| block.joiner.get().is_some_and(|task| task.id() == joiner))
     }
 }
 
@@ -646,7 +686,7 @@ mod tests {
         }
         assert_eq!((tasks.alive(), tasks.stacks()), (0, KEEP + 2));
         assert!(!tasks.has_surplus(), "all are kept");
-        tasks.trim();
+        assert!(tasks.trim());
         assert!(tasks.take_surplus().is_some() && tasks.take_surplus().is_some());
         assert!(tasks.take_surplus().is_none());
         let last = [KEEP + 1, KEEP].map(|number| all[number]);

@@ -1,7 +1,6 @@
 //! The list of tasks that reports carry.
 
 use crate::scheduler::Scheduler;
-use crate::task::{Flags, Waiting};
 use core::fmt;
 
 /// The list of tasks that errors carry: one line a task, but for the exited ones.
@@ -32,16 +31,12 @@ impl fmt::Display for Report<'_> {
                 write!(f, " \"{name}\"")?;
             }
             let running = self.scheduler.running().is_some_and(|me| me.id() == block.id());
-            if block.has(Flags::IN_HOST) {
-                f.write_str(": in a host call")?;
-            } else if running {
+            if running {
                 f.write_str(": running")?;
             } else {
                 write!(f, ": {}", block.waiting.get())?;
             }
-            if block.waiting.get() == Waiting::Join
-                && let Some(joined) = self.scheduler.tasks.joined_by(block.id())
-            {
+            if let Some(joined) = block.joined() {
                 write!(f, " {}", joined.id())?;
             }
         }

@@ -76,7 +76,7 @@ impl WaitQueue {
     }
 
     /// Appends `waiter`, which is in no queue, for `task`. The caller upholds *Anchored* by blocking right away.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn push(&self, waiter: &Waiter, task: TaskRef) {
         let previous = self.tail.replace(waiter);
         let links = Links { next: Cell::new(ptr::null()), previous: Cell::new(previous), queue: self, task };
@@ -91,7 +91,7 @@ impl WaitQueue {
     }
 
     /// Takes the node off that has waited longest. Returns it and its task; it is alive until that goes on.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn pop(&self) -> Option<(&Waiter, TaskRef)> {
         let first = self.first()?;
         // SAFETY: it is linked.

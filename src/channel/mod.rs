@@ -143,7 +143,7 @@ impl<T> Offer<T> {
 
 impl<T> Channel<T> {
     /// Wakes the longest waiting end of `side`, for it has what it waited for, or will have: its offer stays until the next switch.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn wake_first<'a>(&self, side: &'a Side) -> Option<&'a Offer<T>> {
         let (first, task) = side.waiting.pop()?;
         runtime::with(|scheduler| scheduler.make_ready(task, Wake::Done));
@@ -152,7 +152,7 @@ impl<T> Channel<T> {
     }
 
     /// Gives the value to the longest waiting receiver, or back.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn hand_over(&self, value: T) -> Result<(), T> {
         let Some(first) = self.wake_first(&self.receivers) else { return Err(value) };
         // SAFETY: Filled: it was empty, and its receiver has not gone on.
@@ -168,24 +168,25 @@ impl<T> Channel<T> {
         Some(unsafe { first.take() })
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[track_caller]
     fn send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
         let value = match self.hand_over(value) {
             Ok(()) => return Ok(()),
             Err(value) => value,
         };
-        if !self.is_plain.get() {
-            match self.store(value) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Closed(value)) => return Err(SendError::Closed(value)),
-                Err(TrySendError::Full(value)) => return self.wait_to_send(value, deadline),
-            }
+        if self.is_plain.get() {
+            return self.wait_to_send(value, deadline);
         }
-        self.wait_to_send(value, deadline)
+        match self.store(value) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(value)) => Err(SendError::Closed(value)),
+            Err(TrySendError::Full(value)) => self.wait_to_send(value, deadline),
+        }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[track_caller]
     fn wait_to_send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
         let offer = Offer::of(MaybeUninit::new(value));
@@ -220,7 +221,7 @@ impl<T> Channel<T> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[track_caller]
     fn recv(&self, deadline: Option<Moment>) -> Result<T, RecvError> {
         if self.is_plain.get() {
@@ -267,7 +268,7 @@ impl<T> Channel<T> {
         Some(value)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     #[track_caller]
     fn wait(
         &self,
