@@ -625,9 +625,9 @@ impl Tasks {
         (block.generation.get() == id.generation).then(|| TaskRef(NonNull::from(block)))
     }
 
-    /// Every task that has not exited.
+    /// Every task that has not exited, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TaskBlock> {
-        self.chunks.iter().flatten().filter(|block| !block.has_exited())
+        self.chunks.iter().flat_map(|chunk| chunk.iter().rev()).filter(|block| !block.has_exited())
     }
 }
 
