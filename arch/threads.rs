@@ -36,7 +36,7 @@ pub const BACKEND: &str = "threads";
 /// What the ends of a stack are multiples of, in bytes.
 pub const STACK_ALIGN: usize = 16;
 /// The smallest stack, in bytes: what a CPU asks for, so that a size which works here works there.
-pub const STACK_MIN: usize = 512;
+pub const STACK_MIN: usize = 768;
 
 /// Room for the frames of a debug build under a sanitizer; mostly address space.
 const THREAD_STACK: usize = 1 << 20;

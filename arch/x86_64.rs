@@ -45,7 +45,7 @@ pub const BACKEND: &str = "x86_64";
 /// What the ends of a stack are multiples of, in bytes.
 pub const STACK_ALIGN: usize = 16;
 /// The smallest usable stack, in bytes. Signal handlers without a stack of their own need several KiB more.
-pub const STACK_MIN: usize = 512;
+pub const STACK_MIN: usize = 768;
 
 /// Builds the fresh stack of the picture and returns its context.
 ///

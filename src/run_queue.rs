@@ -107,6 +107,20 @@ impl RunQueue {
         Ok(())
     }
 
+    /// Takes back the room for more than so many tasks, which are at least as many as are in the ring.
+    pub(crate) fn shrink(&mut self, tasks: usize) {
+        let new = tasks.next_power_of_two().max(16);
+        let len = self.len();
+        if new >= self.entries.len() || new < len {
+            return;
+        }
+        let first = (self.head & self.mask) / STEP;
+        self.entries.rotate_left(first);
+        self.entries.truncate(new);
+        self.entries.shrink_to_fit();
+        (self.head, self.tail, self.mask) = (0, len * STEP, (new - 1) * STEP);
+    }
+
     /// The entry at a position, of a ring that has entries.
     #[inline(always)]
     fn at(&mut self, position: usize) -> *mut Entry {
@@ -248,6 +262,9 @@ mod tests {
             for _ in 0..round.div_ceil(2) {
                 assert_eq!(queue.pop().map(|entry| entry.task), Some(tasks[popped]));
                 popped += 1;
+            }
+            if round % 11 == 0 {
+                queue.shrink(queue.len() + 2);
             }
             if round % 7 == 0 {
                 // Down to one or none, where the slot comes into play.

@@ -222,6 +222,21 @@ pub fn set_stack_size(bytes: usize) {
     }
 }
 
+/// Gives back what is kept for later tasks: pooled stacks, to the system as far as their provider can, and the tables' memory for tasks that
+/// are gone.
+///
+/// Most of a peak's stacks go back by themselves. Takes time in proportion to the largest number of tasks there was.
+///
+/// # Context
+/// Task or host.
+#[cfg(feature = "scheduler")]
+pub fn trim() {
+    with(|scheduler| scheduler.tasks.keep_none());
+    crate::dispatcher::release_stacks();
+    current().stacks.borrow_mut().trim();
+    with(|scheduler| scheduler.shrink());
+}
+
 /// Limits how many tasks may be alive at once from now on; those that are alive stay.
 #[cfg(feature = "scheduler")]
 pub fn set_max_tasks(tasks: usize) {

@@ -168,6 +168,13 @@ impl Scheduler {
         self.tasks.admit().ok_or(SpawnErrorKind::OutOfMemory)
     }
 
+    /// Makes the tables as small as the tasks allow. No free block has a stack.
+    pub(crate) fn shrink(&mut self) {
+        let blocks = self.tasks.shrink();
+        self.ready.shrink(blocks);
+        self.timers.shrink(blocks);
+    }
+
     /// A warm start: a block with a stack of the usual size, if one has kept it and there may be one more task.
     #[inline(always)]
     pub(crate) fn readmit(&mut self) -> Option<TaskRef> {

@@ -140,6 +140,7 @@ impl Packet {
 pub struct Builder {
     name: Option<Cow<'static, str>>,
     stack_size: Option<usize>,
+    unguarded: bool,
 }
 
 impl Builder {
@@ -161,6 +162,29 @@ impl Builder {
     #[must_use]
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Lets the task's stack do without a guard, so that it takes no more memory than its size: from 1 KiB on, many to a page.
+    ///
+    /// On `std` an overwritten limit is noticed when the task ends, which ends the program with a report. Elsewhere stacks have no guard
+    /// anyway.
+    ///
+    /// # Safety
+    /// The task, with all that it calls, never needs more than its stack size; signal handlers on this stack count, too.
+    ///
+    /// # Examples
+    /// ```
+    /// windlass::run(|| {
+    ///     let builder = windlass::Builder::new().stack_size(4 << 10);
+    ///     // SAFETY: this closure hardly needs a stack.
+    ///     let task = unsafe { builder.unguarded() }.spawn(|| 7).unwrap();
+    ///     assert_eq!(task.join().unwrap(), 7);
+    /// });
+    /// ```
+    #[must_use]
+    pub unsafe fn unguarded(mut self) -> Builder {
+        self.unguarded = true;
         self
     }
 
@@ -198,7 +222,7 @@ impl Builder {
             return Err(SpawnErrorKind::StackTooSmall { minimum });
         }
         // Smaller ones are not kept, so that `spawn` need not look.
-        let usual = size == usual && size >= KEPT_MIN;
+        let usual = size == usual && size >= KEPT_MIN && !self.unguarded;
         // What ended since the host loop had control may be what is asked for now.
         dispatcher::release_stacks();
         let admit = || {
@@ -216,7 +240,11 @@ impl Builder {
         }
         let task = admitted?;
         if task.stack().is_none() {
-            match runtime.stacks.borrow_mut().acquire(size) {
+            let mut stacks = runtime.stacks.borrow_mut();
+            let acquired =
+                if self.unguarded { stacks.acquire_unguarded(size) } else { stacks.acquire(size) };
+            drop(stacks);
+            match acquired {
                 Ok(stack) => task.set_stack(stack),
                 Err(error) => {
                     task.set(Flags::ODD.and(Flags::EXITED));

@@ -429,6 +429,8 @@ pub(crate) struct Tasks {
     /// How many blocks are not barred.
     usable: usize,
     most: usize,
+    /// The generation of new blocks: above that of all blocks that were given up (Fresh Ids).
+    generation: u32,
     /// Each of [`CHUNK`] blocks, which never move; the one with the highest number first.
     chunks: Vec<Vec<TaskBlock>>,
 }
@@ -441,7 +443,7 @@ fn list(first: Option<TaskRef>) -> impl Iterator<Item = TaskRef> {
 impl Tasks {
     /// A table without blocks, for at most so many tasks.
     pub(crate) const fn new(most: usize) -> Tasks {
-        Tasks { kept: None, surplus: None, free: None, barred: None, usable: 0, most, chunks: Vec::new() }
+        Tasks { kept: None, surplus: None, free: None, barred: None, usable: 0, most, generation: 0, chunks: Vec::new() }
     }
 
     /// How many blocks are not free. Counts, so it takes its time.
@@ -486,7 +488,9 @@ impl Tasks {
         room::reserve(&mut chunk, CHUNK)?;
         // So that the lowest number is used first.
         for index in (first..first + CHUNK as u32).rev() {
-            room::push(&mut chunk, TaskBlock::new(index, Flags::EXITED, home, self.barred));
+            let block = TaskBlock::new(index, Flags::EXITED, home, self.barred);
+            block.generation.set(self.generation);
+            room::push(&mut chunk, block);
             self.barred = chunk.last().map(|block| TaskRef(NonNull::from(block)));
         }
         room::push(&mut self.chunks, chunk);
@@ -605,6 +609,28 @@ impl Tasks {
         kept.is_some()
     }
 
+    /// Gives up the blocks with the highest numbers, as far as nobody uses them. Returns how many blocks there are then.
+    ///
+    /// No block that is free has a stack: the caller took them away.
+    pub(crate) fn shrink(&mut self) -> usize {
+        let is_free = |block: &TaskBlock| block.stack().is_none();
+        while let Some(chunk) = self.chunks.pop_if(|chunk| chunk.iter().all(is_free)) {
+            for block in &chunk {
+                // After 2^32 tasks in one block it begins anew, as ids say.
+                self.generation = self.generation.max(block.generation.get().wrapping_add(1));
+            }
+        }
+        self.chunks.shrink_to_fit();
+        // Those that are left in the lists, by number; none of them counts until it is used.
+        (self.free, self.barred, self.usable) = (None, None, self.capacity());
+        for block in self.chunks.iter().rev().flatten().filter(|block| is_free(block)) {
+            block.joiner.set(self.barred);
+            self.barred = Some(TaskRef(NonNull::from(block)));
+            self.usable -= 1;
+        }
+        self.capacity()
+    }
+
     /// No block keeps the stack that it has: there is another usual size from now on, or there may be fewer tasks.
     pub(crate) fn forget_usual(&mut self) {
         if !KEEPS {
@@ -639,7 +665,7 @@ impl fmt::Debug for Tasks {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flags, KEEP, TaskRef, Tasks};
+    use super::{CHUNK, Flags, KEEP, TaskRef, Tasks};
     use crate::stacks::StackMemory;
     use core::ptr::{self, NonNull};
 
@@ -696,6 +722,30 @@ mod tests {
         end(&mut tasks, last[0]);
         assert_eq!(core::iter::from_fn(|| tasks.take_surplus()).count(), KEEP - 1);
         assert_eq!((tasks.alive(), tasks.stacks()), (1, 0));
+    }
+
+    #[test]
+    fn blocks_above_the_last_that_is_used_are_given_up_and_their_ids_are_not_found_again() {
+        let mut tasks = Tasks::new(usize::MAX);
+        let all: alloc::vec::Vec<_> = (0..10 * CHUNK).map(|_| admit(&mut tasks)).collect();
+        let used = [0, CHUNK + 3].map(|number| all[number]);
+        let ids: alloc::vec::Vec<_> = all.iter().map(|task| task.id()).collect();
+        for &task in &all {
+            task.set_stack(StackMemory::new(NonNull::dangling(), 16));
+            if !used.contains(&task) {
+                end(&mut tasks, task);
+            }
+        }
+        assert!(tasks.keep_none());
+        while tasks.take_surplus().is_some() {}
+        assert_eq!(tasks.shrink(), 2 * CHUNK);
+        assert_eq!((tasks.alive(), tasks.capacity()), (2, 2 * CHUNK));
+        let again: alloc::vec::Vec<_> = (0..10 * CHUNK - 2).map(|_| admit(&mut tasks)).collect();
+        assert_eq!(again[0], all[1], "the lowest number first");
+        for (id, task) in ids.iter().zip(&all) {
+            assert_eq!(tasks.find(*id).is_some(), used.contains(task));
+        }
+        assert_eq!((tasks.alive(), tasks.capacity()), (10 * CHUNK, 10 * CHUNK));
     }
 
     #[test]

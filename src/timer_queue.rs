@@ -51,6 +51,11 @@ impl TimerQueue {
         room::reserve(&mut self.heap, more)
     }
 
+    /// Takes back the room for more than so many timers.
+    pub(crate) fn shrink(&mut self, tasks: usize) {
+        self.heap.shrink_to(tasks);
+    }
+
     /// Returns the earliest deadline.
     #[inline]
     pub(crate) fn earliest(&self) -> Option<Instant> {

@@ -135,6 +135,20 @@ impl SuppliedStacks {
         }
     }
 
+    pub(crate) fn acquire_unguarded(&mut self, size: usize) -> Result<StackMemory, StackError> {
+        match SuppliedStacks::installed() {
+            Some(stacks) => stacks.acquire_unguarded(size),
+            // None has a guard.
+            None => self.0.acquire(size),
+        }
+    }
+
+    pub(crate) fn trim(&mut self) {
+        if let Some(stacks) = SuppliedStacks::installed() {
+            stacks.trim();
+        }
+    }
+
     pub(crate) fn release(&mut self, stack: StackMemory) {
         match SuppliedStacks::installed() {
             Some(stacks) => stacks.release(stack),

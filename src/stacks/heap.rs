@@ -123,13 +123,7 @@ unsafe impl StackProvider for HeapStacks {
         self.pooled += 1;
     }
 
-    fn counts(&self) -> StackCounts {
-        StackCounts { in_use: self.in_use, pooled: self.pooled }
-    }
-}
-
-impl Drop for HeapStacks {
-    fn drop(&mut self) {
+    fn trim(&mut self) {
         self.settle();
         // SAFETY: as in `first`.
         while let Some(size) = unsafe { self.pool.as_ref() }.map(|pooled| pooled.size) {
@@ -138,6 +132,16 @@ impl Drop for HeapStacks {
                 unsafe { dealloc(limit.as_ptr(), layout) };
             }
         }
+    }
+
+    fn counts(&self) -> StackCounts {
+        StackCounts { in_use: self.in_use, pooled: self.pooled }
+    }
+}
+
+impl Drop for HeapStacks {
+    fn drop(&mut self) {
+        self.trim();
     }
 }
 

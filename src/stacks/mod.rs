@@ -1,8 +1,8 @@
 //! Where stacks come from.
 //!
 //! A [`StackProvider`] hands out stacks and takes them back; it pools them, last in, first out, so that a new task gets warm memory.
-//! On `std` and unix it is [`slab`]: one mapping per chunk of stacks, each with a guard page. Elsewhere it is [`heap`]: the global
-//! allocator. [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
+//! On `std` and unix it is [`slab`]: one range of address space for each size, a guard page below each stack. Elsewhere it is [`heap`]:
+//! the global allocator. [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
 //!
 //! ```text
 //!           limit                                                      base
@@ -15,9 +15,19 @@ use core::ptr::NonNull;
 
 pub mod heap;
 #[cfg(all(feature = "std", unix))]
+mod high_water;
+#[cfg(all(feature = "std", unix))]
 mod overflow;
 #[cfg(all(feature = "std", unix))]
+mod pages;
+#[cfg(all(feature = "std", unix))]
 pub mod slab;
+#[cfg(all(feature = "std", unix))]
+mod valgrind;
+
+#[cfg(all(feature = "std", unix))]
+#[expect(unused_imports, reason = "for reports on tasks, which do not show it yet")]
+pub(crate) use high_water::high_water;
 
 /// The largest stack size that can be asked for, in bytes: 1 GiB, or 256 MiB where pointers have 32 bits.
 pub const MAX_SIZE: usize = if usize::BITS > 32 { 1 << 30 } else { 1 << 28 };
@@ -38,12 +48,37 @@ pub const DEFAULT_SIZE: usize = if cfg!(target_arch = "wasm32") {
 pub struct StackMemory {
     limit: NonNull<u8>,
     size: usize,
+    #[cfg(all(feature = "std", unix))]
+    home: Home,
+}
+
+/// Where [`slab`] puts a stack that is given back: a provider's number, 0 for others, above the index of a class.
+#[cfg(all(feature = "std", unix))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Home(u64);
+
+#[cfg(all(feature = "std", unix))]
+impl Home {
+    const ELSEWHERE: Home = Home::new(0, 0);
+
+    const fn new(provider: u32, class: u32) -> Home {
+        Home((provider as u64) << 32 | class as u64)
+    }
+
+    fn class(self) -> usize {
+        self.0 as u32 as usize
+    }
 }
 
 impl StackMemory {
     /// Describes the stack `[limit, limit + size)`.
     pub fn new(limit: NonNull<u8>, size: usize) -> StackMemory {
-        StackMemory { limit, size }
+        StackMemory {
+            limit,
+            size,
+            #[cfg(all(feature = "std", unix))]
+            home: Home::ELSEWHERE,
+        }
     }
 
     /// Returns the low end, which the stack grows towards.
@@ -104,8 +139,22 @@ pub unsafe trait StackProvider {
     /// A [`StackError`] if there is none.
     fn acquire(&mut self, size: usize) -> Result<StackMemory, StackError>;
 
-    /// Takes a stack back. It may still be in use until the next call of the provider.
+    /// Returns a stack of at least `size` bytes that need not have a guard: an overflow of it may write to other memory. From a size
+    /// of 1 KiB on it takes no more memory than it has to.
+    ///
+    /// The provider may keep a word of its own at the limit, to see at the release whether it was overwritten.
+    ///
+    /// # Errors
+    /// A [`StackError`] if there is none.
+    fn acquire_unguarded(&mut self, size: usize) -> Result<StackMemory, StackError> {
+        self.acquire(size)
+    }
+
+    /// Takes a stack back that this provider handed out. It may still be in use until the next call of the provider.
     fn release(&mut self, stack: StackMemory);
+
+    /// Gives the memory of all pooled stacks back to the system, as far as the provider can.
+    fn trim(&mut self) {}
 
     /// Returns how many stacks are in use and in the pool.
     fn counts(&self) -> StackCounts;

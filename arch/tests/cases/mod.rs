@@ -20,7 +20,7 @@ macro_rules! each_case {
             turns::the_argument_reaches_the_entry,
             turns::contexts_alternate,
             turns::leave_returns_from_run_and_may_be_continued,
-            turns::switching_to_the_host_leaves,
+            turns::an_entry_finishes_with_another_context_again_and_again,
             turns::run_of_the_host_returns_at_once,
             turns::the_save_slot_is_written_before_the_other_runs,
             turns::a_ring_keeps_its_order,
@@ -64,6 +64,7 @@ pub trait Seam {
     unsafe fn switch(save: *mut Context, to: Context);
     unsafe fn run(first: Context);
     unsafe fn leave(save: *mut Context);
+    unsafe fn finish(to: Context) -> Context;
     unsafe fn discard(context: Context);
     /// Calls `f(arg)` as the host would call in: through an import on wasm, by `on_host` elsewhere.
     unsafe fn on_host(f: unsafe extern "C" fn(*mut ()), arg: *mut ());
@@ -119,6 +120,12 @@ macro_rules! seam {
                 use $backend as backend;
                 // SAFETY: the same contract.
                 unsafe { backend::leave(save) }
+            }
+            #[inline(always)]
+            unsafe fn finish(to: windlass_arch::Context) -> windlass_arch::Context {
+                use $backend as backend;
+                // SAFETY: the same contract.
+                unsafe { backend::finish(to) }
             }
             #[inline(always)]
             unsafe fn discard(context: windlass_arch::Context) {

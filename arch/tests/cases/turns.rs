@@ -63,19 +63,34 @@ pub fn leave_returns_from_run_and_may_be_continued<B: Seam>(room: &mut Room<'_>)
     trace.is("(1)(2)(3)");
 }
 
-pub fn switching_to_the_host_leaves<B: Seam>(room: &mut Room<'_>) {
+pub fn an_entry_finishes_with_another_context_again_and_again<B: Seam>(room: &mut Room<'_>) {
+    struct Step<'a> {
+        trace: &'a Trace,
+        next: Cell<Context>,
+    }
+    unsafe extern "C" fn entry<B: Seam>(step: *mut ()) -> Context {
+        // SAFETY: the case passes its `Step`.
+        let Step { trace, next } = unsafe { &*step.cast::<Step<'_>>() };
+        trace.note('e');
+        // SAFETY: this is the entry, with nothing left to drop; the context is continued once.
+        unsafe { B::finish(next.get()) }
+    }
     let trace = Trace::new();
-    let task = nobody();
-    task.set(room.prepare::<B, _>(|| {
-        trace.note('1');
-        switch::<B>(&task, Context::HOST);
-        trace.note('2');
+    let (limit, base) = room.stack();
+    let step = Step { trace: &trace, next: Cell::new(Context::HOST) };
+    let first = room.prepare::<B, _>(|| {
+        for _ in 0..3 {
+            // The stack is dead by the time that this goes on.
+            // SAFETY: the stack is the room's, and `step` outlives the context.
+            let other = unsafe { B::prepare(limit, base, entry::<B>, (&raw const step).cast_mut().cast()) };
+            trace.note('s');
+            // Saved before `other` runs, which reads it.
+            switch::<B>(&step.next, other);
+        }
         Context::HOST
-    }));
-    run::<B>(task.get());
-    trace.note('h');
-    run::<B>(task.get());
-    trace.is("1h2");
+    });
+    run::<B>(first);
+    trace.is("sesese");
 }
 
 pub fn run_of_the_host_returns_at_once<B: Seam>(_: &mut Room<'_>) {

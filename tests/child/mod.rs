@@ -1,0 +1,44 @@
+//! Tests in a process of their own: the test program again, with a variable that says which part to play.
+
+use std::process::{Command, Output};
+
+const PART: &str = "WINDLASS_TEST_PART";
+
+/// The part that this process is to play: that of the test itself if there is none.
+pub(crate) fn part() -> Option<String> {
+    std::env::var(PART).ok()
+}
+
+/// Runs the test `name` of this file again, with a part to play.
+pub(crate) fn run(name: &str, part: &str) -> Output {
+    under(&[], name, part)
+}
+
+/// As [`run`], as the argument of another program.
+pub(crate) fn under(program: &[&str], name: &str, part: &str) -> Output {
+    let own = std::env::current_exe().expect("a path");
+    let mut command = match program {
+        [] => Command::new(own),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(own);
+            command
+        }
+    };
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads=1", "--include-ignored"])
+        .env(PART, part)
+        .output()
+        .unwrap_or_else(|error| panic!("{program:?} does not start: {error}"))
+}
+
+/// Plays `child` in a process of its own and passes its failure on; for tests that measure their process.
+pub(crate) fn alone(name: &str, child: fn()) {
+    if part().is_some() {
+        return child();
+    }
+    let output = run(name, "alone");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{text}", output.status);
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+}
