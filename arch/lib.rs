@@ -99,8 +99,8 @@ compile_error!(
 compile_error!("the threads backend needs OS threads and the feature `std`: see docs/porting.md");
 
 pub use backend::{
-    BACKEND, STACK_ALIGN, STACK_MIN, discard, finish, leave, on_host, prefetch, prepare, run, runtime, set_runtime,
-    switch,
+    BACKEND, STACK_ALIGN, STACK_MIN, Start, discard, finish, leave, on_host, prefetch, prepare, run, runtime,
+    set_runtime, switch,
 };
 
 /// A call stack that is not running: suspended, or prepared and not yet started.

@@ -7,6 +7,7 @@
 //! that is alive on the host's stack above it. While code runs on the host's stack, the word is 0. `run` and `on_host` put
 //! the former value back when they return, and both return in the order of the stack they wait on.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::{Context, Entry, cpu};
@@ -16,6 +17,55 @@ pub use crate::words::{runtime, set_runtime};
 
 per_thread! { static HOST: AtomicUsize = AtomicUsize::new(0); }
 
+/// Where a context begins, to be used again and again for one after the other: each gets a pointer to this.
+///
+/// It is the first field of what its user knows of a context. A fresh context is a pointer to it; nothing is written to the stack.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Start {
+    code: *const (),
+    entry: Cell<*const ()>,
+    base: Cell<*mut u8>,
+}
+
+impl Start {
+    /// A start without a stack.
+    #[must_use]
+    pub const fn new() -> Start {
+        Start {
+            code: cpu::trampoline as *const (),
+            entry: Cell::new(core::ptr::null()),
+            base: Cell::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// Says where later contexts begin: on the stack from `limit` (low end) to `base` (high end).
+    #[inline(always)]
+    pub fn set_stack(&self, limit: *mut u8, base: *mut u8) {
+        debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
+        debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
+        self.base.set(base);
+    }
+
+    /// Makes a context that calls `entry` with the address of this start when it is first continued.
+    ///
+    /// # Safety
+    /// As for [`prepare`], of the stack that [`Start::set_stack`] was told. This stays where it is, and as it is, until the context has been
+    /// continued.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn prepare(&self, entry: Entry) -> Context {
+        self.entry.set(entry as *const ());
+        Context(core::ptr::from_ref(self).expose_provenance())
+    }
+}
+
+impl Default for Start {
+    fn default() -> Start {
+        Start::new()
+    }
+}
+
 /// Makes a context that calls `entry(arg)` on the stack from `limit` (low end) to `base` (high end) when it is first
 /// continued.
 ///
@@ -23,13 +73,30 @@ per_thread! { static HOST: AtomicUsize = AtomicUsize::new(0); }
 /// Both ends are multiples of [`STACK_ALIGN`], at least [`STACK_MIN`] apart. The memory is writable and belongs to the
 /// context until that ended or was discarded; what runs on it fits into it, or faults on a guard below `limit`.
 /// `entry` does not unwind, and whatever it needs is alive when the context runs.
-#[inline(always)]
 #[must_use]
 pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ()) -> Context {
+    /// What lies at the base of the stack.
+    #[repr(C, align(16))]
+    struct First {
+        start: Start,
+        entry: Entry,
+        arg: *mut (),
+    }
+    unsafe extern "C" fn begin(first: *mut ()) -> Context {
+        // SAFETY: `prepare` put it above this frame, and nobody writes there.
+        let First { entry, arg, .. } = unsafe { &*first.cast::<First>() };
+        // SAFETY: the promise of whoever prepared the context.
+        unsafe { entry(*arg) }
+    }
     debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
     debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
-    // SAFETY: the memory below `base` is the context's, by the caller's word.
-    Context(unsafe { cpu::prepare(base, entry, arg) })
+    let first = base.wrapping_sub(size_of::<First>()).cast::<First>();
+    let start = Start { base: Cell::new(first.cast()), ..Start::new() };
+    // SAFETY: the memory below `base` is the context's, by the caller's word, and as aligned as its end.
+    unsafe {
+        first.write(First { start, entry, arg });
+        (*first).start.prepare(begin)
+    }
 }
 
 /// Leaves the running context into `*save` and continues `to`. Returns when somebody continues what was saved.

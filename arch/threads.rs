@@ -58,13 +58,13 @@ struct Baton {
 #[derive(Default)]
 struct State {
     /// What the thread begins with; `None` once there is a thread.
-    start: Option<Start>,
+    start: Option<First>,
     thread: Option<JoinHandle<()>>,
     /// The baton itself, between `give` and the end of `wait`.
     turn: Option<Turn>,
 }
 
-struct Start {
+struct First {
     entry: Entry,
     arg: *mut (),
 }
@@ -78,7 +78,7 @@ struct Turn {
 }
 
 // SAFETY: by *One Baton* the pointers are used by one thread at a time, and handed over under a mutex.
-unsafe impl Send for Start {}
+unsafe impl Send for First {}
 // SAFETY: likewise.
 unsafe impl Send for Turn {}
 
@@ -145,7 +145,7 @@ impl Baton {
 }
 
 /// The life of a context's thread.
-fn live(baton: Arc<Baton>, start: &Start) {
+fn live(baton: Arc<Baton>, start: &First) {
     let address = baton.address();
     let fresh = MINE.with(|mine| mine.set(Arc::clone(&baton)).is_ok());
     debug_assert!(fresh, "the thread is new");
@@ -179,6 +179,47 @@ unsafe fn release(context: usize) {
     unsafe { Arc::decrement_strong_count(core::ptr::with_exposed_provenance::<Baton>(context)) }
 }
 
+/// Where a context begins, to be used again and again for one after the other: each gets a pointer to this.
+///
+/// It is the first field of what its user knows of a context.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Start {
+    limit: Cell<*mut u8>,
+    base: Cell<*mut u8>,
+}
+
+impl Start {
+    /// A start without a stack.
+    #[must_use]
+    pub const fn new() -> Start {
+        Start { limit: Cell::new(core::ptr::null_mut()), base: Cell::new(core::ptr::null_mut()) }
+    }
+
+    /// Says where later contexts begin: on the stack from `limit` (low end) to `base` (high end).
+    pub fn set_stack(&self, limit: *mut u8, base: *mut u8) {
+        self.limit.set(limit);
+        self.base.set(base);
+    }
+
+    /// Makes a context that calls `entry` with the address of this start when it is first continued.
+    ///
+    /// # Safety
+    /// As for [`prepare`], of the stack that [`Start::set_stack`] was told. This stays where it is until the context has been continued.
+    #[must_use]
+    pub unsafe fn prepare(&self, entry: Entry) -> Context {
+        let this = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the caller's promise.
+        unsafe { prepare(self.limit.get(), self.base.get(), entry, this) }
+    }
+}
+
+impl Default for Start {
+    fn default() -> Start {
+        Start::new()
+    }
+}
+
 /// Makes a context that calls `entry(arg)` when it is first continued. The stack stays unused.
 ///
 /// # Safety
@@ -188,7 +229,7 @@ unsafe fn release(context: usize) {
 pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ()) -> Context {
     debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
     debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
-    let state = State { start: Some(Start { entry, arg }), ..State::default() };
+    let state = State { start: Some(First { entry, arg }), ..State::default() };
     let baton = Arc::new(Baton { state: Mutex::new(state), given: Condvar::new() });
     Context(Arc::into_raw(baton).expose_provenance())
 }

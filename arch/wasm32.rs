@@ -6,6 +6,8 @@
 //!
 //! A stack here is the *shadow* stack: the memory of locals whose address is taken. A context lies at its low end.
 
+use core::cell::Cell;
+
 use crate::{Context, Entry};
 
 pub use crate::words::{runtime, set_runtime};
@@ -27,6 +29,47 @@ mod import {
         pub(super) fn run(first: Context);
         pub(super) fn leave(save: *mut Context);
         pub(super) fn discard(context: Context);
+    }
+}
+
+/// Where a context begins, to be used again and again for one after the other: each gets a pointer to this.
+///
+/// It is the first field of what its user knows of a context.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Start {
+    limit: Cell<*mut u8>,
+    base: Cell<*mut u8>,
+}
+
+impl Start {
+    /// A start without a stack.
+    #[must_use]
+    pub const fn new() -> Start {
+        Start { limit: Cell::new(core::ptr::null_mut()), base: Cell::new(core::ptr::null_mut()) }
+    }
+
+    /// Says where later contexts begin: on the stack from `limit` (low end) to `base` (high end).
+    pub fn set_stack(&self, limit: *mut u8, base: *mut u8) {
+        self.limit.set(limit);
+        self.base.set(base);
+    }
+
+    /// Makes a context that calls `entry` with the address of this start when it is first continued.
+    ///
+    /// # Safety
+    /// As for [`prepare`], of the stack that [`Start::set_stack`] was told. This stays where it is until the context has been continued.
+    #[must_use]
+    pub unsafe fn prepare(&self, entry: Entry) -> Context {
+        let this = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the caller's promise.
+        unsafe { prepare(self.limit.get(), self.base.get(), entry, this) }
+    }
+}
+
+impl Default for Start {
+    fn default() -> Start {
+        Start::new()
     }
 }
 

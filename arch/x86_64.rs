@@ -16,14 +16,16 @@
 //! ```text
 //!          fresh                            suspended
 //! base ─►  ┌───────────────────────┐        ┌───────────────────────┐ ◄─ base
-//!          │ arg                   │        │ frames of the context │
-//!          │ entry                 │        │ ...                   │
-//! rsi  ─►  │ address of trampoline │        │ rbx                   │
-//!          ├───────────────────────┤        │ rbp                   │
-//!          │ free                  │        │ address of `2:` below │ ◄─ rsi
+//!          │ free                  │        │ frames of the context │
+//!          │                       │        │ ...                   │
+//!          │                       │        │ rbx                   │
+//!          │                       │        │ rbp                   │
+//!          │                       │        │ address of `2:` below │ ◄─ rsi
 //!          │                       │        ├───────────────────────┤
-//! limit ─► └───────────────────────┘        │ free                  │ ◄─ limit
-//!                                           └───────────────────────┘
+//!          │                       │        │ free                  │
+//! limit ─► └───────────────────────┘        └───────────────────────┘ ◄─ limit
+//!
+//! rsi  ─►  [ address of trampoline | entry | base ]     a `Start`, which lies anywhere
 //! ```
 //!
 //! *Continue.* To continue a context, load it into rsi and jump to the address it points at. The code there moves rsp; until
@@ -38,7 +40,7 @@
 
 use core::arch::{asm, naked_asm};
 
-use crate::{Entry, native};
+use crate::native;
 
 /// The backend's name.
 pub const BACKEND: &str = "x86_64";
@@ -46,22 +48,6 @@ pub const BACKEND: &str = "x86_64";
 pub const STACK_ALIGN: usize = 16;
 /// The smallest usable stack, in bytes. Signal handlers without a stack of their own need several KiB more.
 pub const STACK_MIN: usize = 768;
-
-/// Builds the fresh stack of the picture and returns its context.
-///
-/// # Safety
-/// `base` is aligned to 16 with at least 24 writable bytes below it.
-#[inline(always)]
-pub(crate) unsafe fn prepare(base: *mut u8, entry: Entry, arg: *mut ()) -> usize {
-    // SAFETY: three aligned words below `base`, which are the caller's to give.
-    unsafe {
-        let context = base.cast::<*const ()>().sub(3);
-        context.write(trampoline as *const ());
-        context.add(1).write(entry as *const ());
-        context.add(2).write(arg);
-        context.expose_provenance()
-    }
-}
 
 /// Saves the running stack into `*save`, then continues the stack `to`.
 ///
@@ -102,7 +88,7 @@ pub(crate) unsafe fn switch(save: *mut usize, to: usize) {
 #[inline(always)]
 pub(crate) unsafe fn finish(to: usize) -> ! {
     // SAFETY: by *Continue*.
-    unsafe { asm!("jmp [rsi]", in("rsi") to, options(noreturn)) }
+    unsafe { asm!("jmp [rsi]", in("rsi") to, options(noreturn, nostack)) }
 }
 
 /// Fetches the two cache lines at `address`, a stack pointer or any word, into the cache.
@@ -119,18 +105,17 @@ pub(crate) fn prefetch(address: usize) {
     }
 }
 
-/// Where a fresh stack begins: rsi is the context, rsp anything.
+/// Where a fresh stack begins: rsi is the context, a `Start`, and what its entry gets; rsp is anything.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn trampoline() {
+pub(crate) unsafe extern "sysv64" fn trampoline() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined rip",
-        "mov rdi, [rsi + 16]", // arg
-        "mov rax, [rsi + 8]",  // entry
-        "lea rsp, [rsi + 24]", // the base: aligned to 16, as a call wants it
+        "mov rdi, rsi",
+        "mov rsp, [rsi + 16]", // the base: aligned to 16, as a call wants it
         "xor ebp, ebp",        // ends the chain of frame pointers
-        "call rax",
-        "mov rsi, rax", // the context that follows
+        "call [rsi + 8]",      // the entry
+        "mov rsi, rax",        // the context that follows
         "test rax, rax",
         "jz 2f",
         "jmp [rsi]",

@@ -54,7 +54,10 @@ pub(crate) fn block(what: &'static str, how: &Block<'_>) -> Wake {
 pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     let scheduler = runtime::scheduler();
     // SAFETY: Short Borrow.
-    let Ok(me) = (unsafe { &*scheduler }).may_block() else { return refused(what) };
+    let me = unsafe { &*scheduler }.me();
+    if !me.may_block() {
+        return refused(what);
+    }
     // SAFETY: Short Borrow.
     carry_out(unsafe { &mut *scheduler }.block(me, how));
     if how.deadline.is_some() {
@@ -64,17 +67,14 @@ pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     me.wake.get()
 }
 
-/// Blocks the running task until `task` has exited. Returns whether it did so while it was plain; if not, [`joined`] tells.
+/// Blocks the running task until `task`, which has not exited, has. Returns whether it did so while it was plain; if not, [`joined`] tells.
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 #[track_caller]
 pub(crate) fn join(task: TaskRef) -> bool {
-    if task.has_exited() {
-        return false;
-    }
     let scheduler = task.scheduler();
     // SAFETY: Short Borrow.
-    let Ok(me) = (unsafe { &*scheduler }).may_block() else { return false };
-    if me == task {
+    let me = unsafe { &*scheduler }.me();
+    if !me.may_block() || me == task {
         return false;
     }
     // SAFETY: Short Borrow.
@@ -289,8 +289,8 @@ fn drive_here(goal: &Goal) -> Stop {
         if !runtime.inbox.is_empty() {
             runtime.inbox.drain(|id| runtime.with(|scheduler| scheduler.unpark(id)));
         }
-        let (surplus, sleepers) = runtime
-            .with(|scheduler| (scheduler.tasks.has_surplus(), scheduler.timers.earliest().is_some()));
+        let (surplus, sleepers) =
+            runtime.with(|scheduler| (scheduler.tasks.has_surplus(), scheduler.timers.earliest().is_some()));
         if surplus {
             release_stacks();
         }

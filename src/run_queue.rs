@@ -274,9 +274,9 @@ mod tests {
                 }
             }
             // Somebody yields: he is the last then.
-            let rotated = queue.rotate(tasks[pushed]).or_else(|| {
-                if queue.fill_ring() { queue.rotate(tasks[pushed]) } else { None }
-            });
+            let rotated = queue
+                .rotate(tasks[pushed])
+                .or_else(|| if queue.fill_ring() { queue.rotate(tasks[pushed]) } else { None });
             assert_eq!(rotated.map(|(_, first)| first.task), (pushed > popped).then(|| tasks[popped]));
             if rotated.is_some() {
                 (pushed, popped) = (pushed + 1, popped + 1);

@@ -36,11 +36,13 @@ mod home;
 pub(crate) use home::{current, existing};
 
 /// All that a thread's tasks share.
+#[repr(C)]
 pub(crate) struct Runtime {
-    /// Different for each runtime of the program; never 0.
-    pub(crate) number: usize,
+    /// First, so that its address is the runtime's.
     #[cfg(feature = "scheduler")]
     scheduler: UnsafeCell<Scheduler>,
+    /// Different for each runtime of the program; never 0.
+    pub(crate) number: usize,
     #[cfg(feature = "scheduler")]
     pub(crate) stacks: RefCell<home::SuppliedStacks>,
     #[cfg(feature = "scheduler")]

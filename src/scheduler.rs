@@ -223,10 +223,10 @@ impl Scheduler {
         Some(Decision::Switch { save, to: next.context })
     }
 
-    /// The running task if it may block; else it is cancelled, or there is none.
+    /// The running task, or nobody, who may not block.
     #[inline(always)]
-    pub(crate) fn may_block(&self) -> Result<TaskRef, TaskRef> {
-        if self.running.has(Flags::CANCELLED) { Err(self.running) } else { Ok(self.running) }
+    pub(crate) fn me(&self) -> TaskRef {
+        self.running
     }
 
     /// `me`, which is running and may block, waits.
@@ -531,7 +531,8 @@ mod tests {
     }
 
     fn blocked(scheduler: &mut Scheduler, how: &Block<'_>) -> Decision {
-        let me = scheduler.may_block().expect("a running task that is not cancelled");
+        let me = scheduler.me();
+        assert!(me.may_block());
         scheduler.block(me, how)
     }
 
@@ -661,10 +662,18 @@ mod tests {
         scheduler.open_loop("inner", Some(inner)).expect("memory");
         assert!(format!("{}", Report { scheduler: &scheduler, most: 9 }).contains("task 1: in a host call"));
         assert_eq!(next(&mut scheduler), Some(11));
-        assert_eq!(number(exited(&mut scheduler)), 3, "the inner loop goes on although the outer call is done");
+        assert_eq!(
+            number(exited(&mut scheduler)),
+            3,
+            "the inner loop goes on although the outer call is done"
+        );
         assert_eq!(exited(&mut scheduler), Context::HOST);
         scheduler.close_loop();
-        assert_eq!(scheduler.running().map(|me| me.id()), Some(second), "the host call returned into its task");
+        assert_eq!(
+            scheduler.running().map(|me| me.id()),
+            Some(second),
+            "the host call returned into its task"
+        );
         spawn(&mut scheduler, 4);
         left(yielded(&mut scheduler), 12);
         assert!(scheduler.innermost_done());
@@ -676,7 +685,7 @@ mod tests {
         let id = spawn(&mut scheduler, 1);
         assert_eq!(next(&mut scheduler), Some(1));
         scheduler.cancel(id);
-        assert!(scheduler.may_block().is_err());
+        assert!(!scheduler.me().may_block());
         assert_eq!(scheduler.running().map(|me| me.id()), Some(id));
     }
 }

@@ -22,7 +22,7 @@ use crate::dispatcher::{self, JoinRefused};
 use crate::error::{JoinError, Panic, SpawnError, SpawnErrorKind};
 use crate::runtime;
 use crate::stacks::{self, StackError};
-use crate::task::{Flags, TaskId, TaskRef};
+use crate::task::{Flags, KEPT_PACKET, TaskId, TaskRef};
 use alloc::borrow::Cow;
 use core::alloc::Layout;
 use core::fmt;
@@ -55,14 +55,14 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    if const { WARM && Packet::of::<F, T>().stack_size() <= KEPT_MIN } {
+    if const { WARM && Packet::of::<F, T>().fits_kept() } {
         let scheduler = runtime::scheduler();
         // SAFETY: Short Borrow.
         if let Some(task) = (unsafe { &mut *scheduler }).readmit() {
-            // SAFETY: the block has kept the stack for this task, and it is at least `KEPT_MIN` long.
+            // SAFETY: the block has kept the stack for this task, with room for the packet.
             let context = unsafe {
                 place::<F>(task.top.get()).write(f);
-                Packet::of::<F, T>().prepare(task, entry::<F, T>)
+                task.start.prepare(entry::<F, T>)
             };
             // SAFETY: Short Borrow.
             unsafe { &mut *scheduler }.start(task, context);
@@ -78,7 +78,7 @@ where
 /// Whether a warm spawn is inlined. Where code is shipped over a wire, one function for all types is worth more.
 const WARM: bool = cfg!(not(target_arch = "wasm32"));
 
-/// The smallest stack, in bytes, that a free block keeps: one for which it is known without a look that a small packet fits.
+/// The smallest stack, in bytes, that a free block keeps: one in which it is known without a look that there is room for a small packet.
 const KEPT_MIN: usize = 4096;
 
 /// Where a value lies that ends at the base of a stack.
@@ -110,20 +110,9 @@ impl Packet {
         self.size + self.align + arch::STACK_MIN
     }
 
-    /// Makes the context of a new task, which begins below the packet.
-    ///
-    /// # Safety
-    /// The stack of `task` is as large as [`Packet::stack_size`] says, and nothing else is on it. The closure is in its place before the context is
-    /// continued, and `entry` takes it.
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-    unsafe fn prepare(self, task: TaskRef, entry: Entry) -> Context {
-        let top = task.top.get();
-        // SAFETY: as in `place`.
-        unsafe { core::hint::assert_unchecked(top.addr().is_multiple_of(arch::STACK_ALIGN)) };
-        let base = top.wrapping_sub(self.size).map_addr(|address| address & !(self.align - 1));
-        let limit = task.stack().map_or(base, |stack| stack.limit());
-        // SAFETY: there are at least `STACK_MIN` bytes between limit and base, by the caller's word.
-        unsafe { arch::prepare(limit, base, entry, task.as_raw().cast_mut().cast()) }
+    /// Whether it is small enough for what a kept stack has room for.
+    const fn fits_kept(self) -> bool {
+        self.size <= KEPT_PACKET && self.align <= arch::STACK_ALIGN
     }
 }
 
@@ -241,11 +230,15 @@ impl Builder {
         let task = admitted?;
         if task.stack().is_none() {
             let mut stacks = runtime.stacks.borrow_mut();
-            let acquired =
-                if self.unguarded { stacks.acquire_unguarded(size) } else { stacks.acquire(size) };
+            let acquired = if self.unguarded { stacks.acquire_unguarded(size) } else { stacks.acquire(size) };
             drop(stacks);
             match acquired {
-                Ok(stack) => task.set_stack(stack),
+                Ok(stack) => {
+                    task.set_stack(stack);
+                    if WARM && usual {
+                        task.begin_at(KEPT_PACKET);
+                    }
+                }
                 Err(error) => {
                     task.set(Flags::ODD.and(Flags::EXITED));
                     runtime::with(|scheduler| scheduler.tasks.free(task));
@@ -262,8 +255,15 @@ impl Builder {
         if let Some(name) = self.name {
             task.set_name(name);
         }
+        if !(WARM && usual && packet.fits_kept()) {
+            task.begin_at(packet.size + (packet.align - arch::STACK_ALIGN));
+            if WARM {
+                // If the block keeps the stack, the next task begins where it always does.
+                task.set(Flags::EXTRAS);
+            }
+        }
         // SAFETY: the stack is the task's and as long as asked for; `spawn` fills the packet before it does anything else.
-        let context = unsafe { packet.prepare(task, entry) };
+        let context = unsafe { task.start.prepare(entry) };
         runtime::with(|scheduler| scheduler.start(task, context));
         Ok(task)
     }
@@ -354,7 +354,8 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let task = ManuallyDrop::new(self).task;
-        if task.exited_plain() || dispatcher::join(task) {
+        let plain = if task.has_exited() { task.exited_plain() } else { dispatcher::join(task) };
+        if plain {
             // SAFETY: Result Home: the task has exited and this was its handle, which is forgotten.
             let result = unsafe { place::<Result<T, Panic>>(task.top.get()).read() };
             dispatcher::reap_plain(task);

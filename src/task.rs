@@ -34,7 +34,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
-use windlass_arch::Context;
+use windlass_arch::{Context, Start};
 
 /// Identifies a task of one runtime; never reused for another task while 2^32 tasks pass through the same slot.
 ///
@@ -146,7 +146,10 @@ impl Flags {
 }
 
 /// All that is known of a task, but for its context while it is ready (the run queue has that).
+#[repr(C)]
 pub(crate) struct TaskBlock {
+    /// First, so that a task gets its block.
+    pub(crate) start: Start,
     /// Where to continue while blocked.
     pub(crate) context: Cell<Context>,
     /// While it is in a wait queue, its node there; while it joins, the block of the joined task.
@@ -171,15 +174,11 @@ pub(crate) struct TaskBlock {
 }
 
 impl TaskBlock {
-    const fn new(
-        index: u32,
-        flags: Flags,
-        home: *const Runtime,
-        next: Option<TaskRef>,
-    ) -> TaskBlock {
+    const fn new(index: u32, flags: Flags, home: *const Runtime, next: Option<TaskRef>) -> TaskBlock {
         // Where there is one runtime, nobody need remember which.
         let _ = home;
         TaskBlock {
+            start: Start::new(),
             context: Cell::new(Context::HOST),
             object: Cell::new(ptr::null()),
             joiner: Cell::new(next),
@@ -218,6 +217,13 @@ impl TaskBlock {
         self.stack.set(Some(stack));
     }
 
+    /// Says where on its stack the task begins: so many bytes below the base.
+    pub(crate) fn begin_at(&self, bytes: usize) {
+        let align = windlass_arch::STACK_ALIGN - 1;
+        let base = self.top.get().wrapping_sub(bytes).map_addr(|address| address & !align);
+        self.start.set_stack(self.stack().map_or(base, StackMemory::limit), base);
+    }
+
     /// The task's stack.
     pub(crate) fn stack(&self) -> Option<&StackMemory> {
         // SAFETY: the stack is exchanged only at the task's beginning and end; nobody holds the reference that long.
@@ -247,6 +253,12 @@ impl TaskBlock {
         debug_assert!(self.remote().is_none(), "one node a task");
         self.remote.set(Some(remote));
         self.set(Flags::EXTRAS);
+    }
+
+    /// Whether it may block while it runs: it is not cancelled.
+    #[inline(always)]
+    pub(crate) fn may_block(&self) -> bool {
+        !self.has(Flags::CANCELLED)
     }
 
     #[inline(always)]
@@ -410,6 +422,9 @@ const CHUNK: usize = if cfg!(target_arch = "wasm32") { 8 } else { 64 };
 /// How many free blocks keep the stack that their task had, in the long run; the stack provider pools the rest.
 const KEEP: usize = 64;
 
+/// How many bytes at the base of a kept stack are for the next task's closure and result.
+pub(crate) const KEPT_PACKET: usize = 64;
+
 /// Whether blocks keep stacks at all. Where code is shipped over a wire the way by the provider is short enough.
 const KEEPS: bool = cfg!(not(target_arch = "wasm32"));
 
@@ -443,7 +458,16 @@ fn list(first: Option<TaskRef>) -> impl Iterator<Item = TaskRef> {
 impl Tasks {
     /// A table without blocks, for at most so many tasks.
     pub(crate) const fn new(most: usize) -> Tasks {
-        Tasks { kept: None, surplus: None, free: None, barred: None, usable: 0, most, generation: 0, chunks: Vec::new() }
+        Tasks {
+            kept: None,
+            surplus: None,
+            free: None,
+            barred: None,
+            usable: 0,
+            most,
+            generation: 0,
+            chunks: Vec::new(),
+        }
     }
 
     /// How many blocks are not free. Counts, so it takes its time.
@@ -548,6 +572,9 @@ impl Tasks {
         debug_assert!(task.has_exited());
         let odd = task.has(Flags::ODD);
         task.flags.set(Flags::EXITED);
+        if KEEPS && !odd {
+            task.begin_at(KEPT_PACKET);
+        }
         drop(task.name.take());
         drop(task.remote.take());
         self.keep(task);
@@ -704,7 +731,7 @@ mod tests {
         let mut all = alloc::vec::Vec::new();
         for _ in 0..KEEP + 2 {
             let task = admit(&mut tasks);
-            task.set_stack(StackMemory::new(NonNull::dangling(), 16));
+            task.set_stack(StackMemory::new(NonNull::dangling(), 4096));
             all.push(task);
         }
         for &task in &all {
@@ -731,7 +758,7 @@ mod tests {
         let used = [0, CHUNK + 3].map(|number| all[number]);
         let ids: alloc::vec::Vec<_> = all.iter().map(|task| task.id()).collect();
         for &task in &all {
-            task.set_stack(StackMemory::new(NonNull::dangling(), 16));
+            task.set_stack(StackMemory::new(NonNull::dangling(), 4096));
             if !used.contains(&task) {
                 end(&mut tasks, task);
             }
