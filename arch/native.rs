@@ -164,10 +164,11 @@ pub unsafe fn discard(context: Context) {
     let _ = context;
 }
 
-/// Asks the memory for the top of a suspended context's stack, which is going to be continued soon. Only a hint.
+/// Asks the memory for the two cache lines at an address, for instance of a suspended context: its own word, which is where its stack ends.
+/// Only a hint, whatever the address is.
 #[inline(always)]
-pub fn prefetch(context: Context) {
-    cpu::prefetch(context.0);
+pub fn prefetch(address: usize) {
+    cpu::prefetch(address);
 }
 
 /// Calls `f(arg)` on the stack of the innermost [`run`]'s host, or where it is if that is the host's stack already.

@@ -313,8 +313,8 @@ pub unsafe fn discard(context: Context) {
 
 /// A hint that has no use here.
 #[inline(always)]
-pub fn prefetch(context: Context) {
-    let _ = context;
+pub fn prefetch(address: usize) {
+    let _ = address;
 }
 
 /// Calls `f(arg)` where it is: there is no stack to spare here, and a `run` inside `f` waits on this thread.

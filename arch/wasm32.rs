@@ -145,8 +145,8 @@ pub unsafe fn discard(context: Context) {
 
 /// A hint that has no use here.
 #[inline(always)]
-pub fn prefetch(context: Context) {
-    let _ = context;
+pub fn prefetch(address: usize) {
+    let _ = address;
 }
 
 /// Calls `f(arg)` where it is: whoever may start a nested [`run`] was called by the host, out of an import, and the tool's

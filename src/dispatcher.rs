@@ -62,7 +62,7 @@ pub(crate) fn block_here(what: &'static str, how: &Block<'_>) -> Wake {
     carry_out(unsafe { &mut *scheduler }.block(me, how));
     if how.deadline.is_some() {
         // SAFETY: Short Borrow; a task's runtime is the same after a switch.
-        unsafe { &mut *scheduler }.timers.remove(me);
+        unsafe { &mut *scheduler }.forget_timer(me);
     }
     me.wake.get()
 }

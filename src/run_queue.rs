@@ -229,7 +229,9 @@ impl RunQueue {
         for ahead in 0..count {
             let entry = self.at(self.head.wrapping_add(ahead * STEP));
             // SAFETY: as in `rotate`.
-            arch::prefetch(unsafe { (*entry).context });
+            let Entry { context, task } = unsafe { *entry };
+            arch::prefetch(context.as_raw());
+            task.prefetch();
         }
     }
 }

@@ -240,7 +240,7 @@ impl Scheduler {
             None => me.wait_for(how.waiting),
         }
         if let Some(deadline) = how.deadline {
-            self.timers.insert(me, deadline);
+            self.timers.insert(me, deadline, &self.tasks);
         }
         self.hand_over(me)
     }
@@ -321,6 +321,11 @@ impl Scheduler {
         self.ready.push(task);
     }
 
+    /// Takes away the timer of a task that goes on, if it has one.
+    pub(crate) fn forget_timer(&mut self, task: TaskRef) {
+        self.timers.remove(task, &self.tasks);
+    }
+
     /// Wakes the task that has waited longest in `queue`.
     pub(crate) fn wake_first(&mut self, queue: &WaitQueue, wake: Wake) -> bool {
         match queue.pop() {
@@ -366,7 +371,7 @@ impl Scheduler {
 
     /// Wakes every sleeper whose time has come.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some(task) = self.timers.expire(now) {
+        while let Some(task) = self.timers.expire(now, &self.tasks) {
             // A sleep ends; what else has a deadline has missed it. Who was woken before has not gone on yet.
             let wake = match task.waiting.get() {
                 Waiting::Nothing => continue,

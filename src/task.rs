@@ -26,7 +26,8 @@ use crate::room::{self, NoMemory};
 use crate::runtime::Runtime;
 use crate::scheduler::Scheduler;
 use crate::stacks::StackMemory;
-use crate::timer_queue::{NOWHERE, Place};
+use crate::time::Instant;
+use crate::timer_queue::NEVER;
 use crate::wait_queue::Waiter;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -34,7 +35,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
-use windlass_arch::{Context, Start};
+use windlass_arch::{self as arch, Context, Start};
 
 /// Identifies a task of one runtime; never reused for another task while 2^32 tasks pass through the same slot.
 ///
@@ -159,7 +160,8 @@ pub(crate) struct TaskBlock {
     pub(crate) waiting: Cell<Waiting>,
     pub(crate) wake: Cell<Wake>,
     flags: Cell<Flags>,
-    pub(crate) timer: Cell<Place>,
+    /// When its timer expires, if it has one.
+    pub(crate) timer: Cell<Instant>,
     generation: Cell<u32>,
     index: u32,
     /// Where the stack's high end is, while there is a stack.
@@ -185,7 +187,7 @@ impl TaskBlock {
             waiting: Cell::new(Waiting::Nothing),
             wake: Cell::new(Wake::Done),
             flags: Cell::new(flags),
-            timer: Cell::new(NOWHERE),
+            timer: Cell::new(NEVER),
             generation: Cell::new(0),
             index,
             top: Cell::new(ptr::null_mut()),
@@ -195,6 +197,11 @@ impl TaskBlock {
             name: Cell::new(None),
             remote: Cell::new(None),
         }
+    }
+
+    /// The block's number, for [`Tasks::at`].
+    pub(crate) fn number(&self) -> u32 {
+        self.index
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -219,7 +226,7 @@ impl TaskBlock {
 
     /// Says where on its stack the task begins: so many bytes below the base.
     pub(crate) fn begin_at(&self, bytes: usize) {
-        let align = windlass_arch::STACK_ALIGN - 1;
+        let align = arch::STACK_ALIGN - 1;
         let base = self.top.get().wrapping_sub(bytes).map_addr(|address| address & !align);
         self.start.set_stack(self.stack().map_or(base, StackMemory::limit), base);
     }
@@ -381,6 +388,12 @@ impl TaskRef {
     pub(crate) unsafe fn from_raw(raw: *const TaskBlock) -> TaskRef {
         // SAFETY: the caller's promise.
         TaskRef(unsafe { NonNull::new_unchecked(raw.cast_mut()) })
+    }
+
+    /// Asks the memory for the block, which is going to be used soon.
+    #[inline(always)]
+    pub(crate) fn prefetch(self) {
+        arch::prefetch(self.0.as_ptr().addr());
     }
 
     /// The task, or none if it is nobody.
@@ -668,6 +681,12 @@ impl Tasks {
         for block in self.chunks.iter().flatten() {
             block.set(Flags::ODD);
         }
+    }
+
+    /// The block with this number, which exists.
+    pub(crate) fn at(&self, number: u32) -> TaskRef {
+        let index = number as usize;
+        TaskRef(NonNull::from(&self.chunks[index / CHUNK][CHUNK - 1 - index % CHUNK]))
     }
 
     /// The block of a task that still has one.

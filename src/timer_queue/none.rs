@@ -1,13 +1,11 @@
 //! The timer queue without timers: there is no moment to wait for, so nobody is in it.
 
 use crate::room::NoMemory;
-use crate::task::TaskRef;
+use crate::task::{TaskRef, Tasks};
 use crate::time::{Instant, Moment};
 
-/// A task's place in the queue.
-pub(crate) type Place = u32;
-/// The place of every task.
-pub(crate) const NOWHERE: Place = u32::MAX;
+/// The deadline of every task.
+pub(crate) const NEVER: Instant = Instant::FAR_FUTURE;
 
 /// The timer queue.
 #[derive(Debug)]
@@ -28,13 +26,13 @@ impl TimerQueue {
         None
     }
 
-    pub(crate) fn insert(&mut self, _: TaskRef, deadline: Moment) {
+    pub(crate) fn insert(&mut self, _: TaskRef, deadline: Moment, _: &Tasks) {
         match deadline {}
     }
 
-    pub(crate) fn expire(&mut self, _: Instant) -> Option<TaskRef> {
+    pub(crate) fn expire(&mut self, _: Instant, _: &Tasks) -> Option<TaskRef> {
         None
     }
 
-    pub(crate) fn remove(&mut self, _: TaskRef) {}
+    pub(crate) fn remove(&mut self, _: TaskRef, _: &Tasks) {}
 }
