@@ -287,7 +287,7 @@ fn drive_here(goal: &Goal) -> Stop {
     let start = runtime.with(|scheduler| scheduler.switches());
     loop {
         if !runtime.inbox.is_empty() {
-            runtime.inbox.drain(|id| runtime.with(|scheduler| scheduler.unpark(id)));
+            runtime.inbox.drain(|id, wakeup| runtime.with(|scheduler| scheduler.deliver(id, wakeup)));
         }
         let (surplus, sleepers) =
             runtime.with(|scheduler| (scheduler.tasks.has_surplus(), scheduler.timers.earliest().is_some()));
@@ -356,9 +356,13 @@ fn may_be_woken_remotely() -> bool {
         return false;
     }
     runtime::with(|scheduler| {
-        scheduler.tasks.iter().any(|block| {
+        scheduler.tasks.iter().any(|block| match block.waiting.get() {
             // An unpark ends a `park` and nothing else.
-            block.waiting.get() == Waiting::Park && block.remote().is_some_and(|remote| remote.is_shared())
+            Waiting::Park => block.remote().is_some_and(|remote| remote.is_shared()),
+            // Nobody knows which threads have the other end.
+            #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+            Waiting::Remote(_) => true,
+            _ => false,
         })
     })
 }

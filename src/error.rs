@@ -113,6 +113,9 @@ pub enum JoinError {
     Itself,
     /// The runtime that the task belonged to is gone, or this is another thread's.
     NoRuntime,
+    /// No worker of the pool could start the task, and its closure was dropped.
+    #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+    NotStarted(SpawnErrorKind),
 }
 
 #[cfg(feature = "scheduler")]
@@ -123,6 +126,8 @@ impl fmt::Display for JoinError {
             JoinError::Cancelled => f.write_str("the joining task was cancelled"),
             JoinError::Itself => f.write_str("a task cannot join itself"),
             JoinError::NoRuntime => f.write_str("the task's runtime is gone"),
+            #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+            JoinError::NotStarted(kind) => write!(f, "the pool could not start the task: {kind}"),
         }
     }
 }
@@ -132,6 +137,8 @@ impl core::error::Error for JoinError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             JoinError::Panicked(panic) => Some(panic),
+            #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+            JoinError::NotStarted(kind) => Some(kind),
             _ => None,
         }
     }

@@ -5,17 +5,21 @@
 //!   owner, in the host loop:            drain: oldest first, unpark each
 //! ```
 //!
-//! Each task that was asked for an [`Unparker`](crate::Unparker) has one node with a *pending* flag: a node is in the list at most once, so waking
-//! neither allocates nor fails, whoever does it how often. A wake-up that finds the flag set is not lost: the owner clears it before
-//! it unparks the task, so the task looks at its condition after the waker changed it.
+//! Each task that was asked for an [`Unparker`](crate::Unparker), or waited for something of other threads, has one node with what is
+//! *pending* for it, a bit for each [`Wakeup`]: a node is in the list at most once, so waking neither allocates nor fails, whoever does
+//! it how often. A wake-up that finds something pending is not lost: the owner takes all bits before it wakes the task, so the task
+//! looks at its condition after the waker changed it.
+//!
+//! *Seen Before Sleeping*: a waker puts the node in, then notifies; the owner finds the list empty, then waits. Whichever comes first,
+//! the owner sees the node or the notification ends its waiting. `cargo xtask loom` checks it.
 #![allow(unsafe_code, reason = "an intrusive lock-free list")]
 
+use crate::atomics::{Arc, AtomicPtr, AtomicU8, Ordering};
 use crate::task::TaskId;
+use crate::unparker::Wakeup;
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use core::fmt;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Ends the owner's waiting.
 pub(crate) type Notify = Box<dyn Fn() + Send + Sync>;
@@ -30,7 +34,8 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 struct Node {
     next: AtomicPtr<Node>,
-    pending: AtomicBool,
+    /// The bits of [`Wakeup`]; in the list while it is not 0.
+    pending: AtomicU8,
     task: TaskId,
     inbox: Arc<Inbox>,
 }
@@ -49,7 +54,7 @@ impl Remote {
     pub(crate) fn new(task: TaskId, inbox: &Shared) -> Remote {
         Remote(Arc::new(Node {
             next: AtomicPtr::new(ptr::null_mut()),
-            pending: AtomicBool::new(false),
+            pending: AtomicU8::new(0),
             task,
             inbox: Arc::clone(inbox),
         }))
@@ -60,10 +65,16 @@ impl Remote {
         Arc::strong_count(&self.0) > 1
     }
 
+    /// The task, if `inbox` is its runtime's.
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    pub(crate) fn task_of(&self, inbox: &Shared) -> Option<TaskId> {
+        Arc::ptr_eq(&self.0.inbox, inbox).then_some(self.0.task)
+    }
+
     /// Puts the task into the inbox, unless it is there.
-    pub(crate) fn unpark(&self) {
+    pub(crate) fn post(&self, wakeup: Wakeup) {
         let node = &self.0;
-        if node.pending.swap(true, Ordering::AcqRel) {
+        if node.pending.fetch_or(wakeup.bits(), Ordering::AcqRel) != 0 {
             return;
         }
         let inbox = &node.inbox;
@@ -100,22 +111,22 @@ impl Inbox {
     /// Takes nothing any more: the owner is gone.
     pub(crate) fn close(&self) {
         let list = self.head.swap(CLOSED, Ordering::Acquire);
-        Inbox::take_apart(list, |_| {});
+        Inbox::take_apart(list, |_, _| {});
     }
 
-    /// Calls `f` with each task in the inbox, oldest wake-up first.
-    pub(crate) fn drain(&self, f: impl FnMut(TaskId)) {
+    /// Calls `f` with each task in the inbox and what came for it, oldest first.
+    pub(crate) fn drain(&self, f: impl FnMut(TaskId, Wakeup)) {
         if self.is_empty() {
             return;
         }
         Inbox::take_apart(self.head.swap(ptr::null_mut(), Ordering::Acquire), f);
     }
 
-    fn take_apart(list: *mut Node, mut f: impl FnMut(TaskId)) {
+    fn take_apart(list: *mut Node, mut f: impl FnMut(TaskId, Wakeup)) {
         let mut newest_first = list;
         let mut oldest_first: *mut Node = ptr::null_mut();
         while !newest_first.is_null() && newest_first != CLOSED {
-            // SAFETY: a node in the list is kept alive by the count that `unpark` leaked into it.
+            // SAFETY: a node in the list is kept alive by the count that `post` leaked into it.
             let node = unsafe { &*newest_first };
             let next = node.next.load(Ordering::Relaxed);
             node.next.store(oldest_first, Ordering::Relaxed);
@@ -123,12 +134,12 @@ impl Inbox {
             newest_first = next;
         }
         while !oldest_first.is_null() {
-            // SAFETY: takes over the count that `unpark` leaked.
+            // SAFETY: takes over the count that `post` leaked.
             let node = unsafe { Arc::from_raw(oldest_first.cast_const()) };
             oldest_first = node.next.load(Ordering::Relaxed);
             // A read-modify-write, so that it sees what came before a waker's own swap.
-            node.pending.swap(false, Ordering::AcqRel);
-            f(node.task);
+            let wakeup = Wakeup::from_bits(node.pending.swap(0, Ordering::AcqRel));
+            f(node.task, wakeup);
         }
     }
 }

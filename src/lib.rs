@@ -33,6 +33,7 @@
 //! * `scheduler` (default): tasks. Without it a reactor's exports are called directly and nothing may block.
 //! * `asynchronous` (default): exports can be started, polled and cancelled, and a host wakes background tasks.
 //! * `timers` (default): `sleep`, and what has a timeout or a deadline.
+//! * `pool` (default): many cores: [`pool`], whose workers are OS threads with a runtime each. Not on wasm32.
 //! * `reports`: errors in words, with the list of tasks; implied by `std`. Without it a host gets the error's code only.
 //! * `alloc`: the global allocator, which tasks and reactors use; implied by both. Without it there are only [`Instant`] and the
 //!   attributes.
@@ -46,6 +47,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(all(feature = "scheduler", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+mod atomics;
 #[cfg(feature = "scheduler")]
 mod current;
 #[cfg(feature = "scheduler")]
@@ -65,6 +68,8 @@ mod run_queue;
 mod scheduler;
 #[cfg(feature = "scheduler")]
 mod spawn;
+#[cfg(all(feature = "std", feature = "scheduler", not(target_arch = "wasm32")))]
+mod spin;
 #[cfg(feature = "scheduler")]
 mod task;
 #[cfg(all(feature = "scheduler", any(test, feature = "reports")))]
@@ -90,8 +95,12 @@ mod log;
 mod once_local;
 #[cfg(feature = "alloc")]
 pub mod platform;
+#[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+pub mod pool;
 #[cfg(feature = "alloc")]
 pub mod reactor;
+#[cfg(all(feature = "std", feature = "scheduler", not(target_arch = "wasm32")))]
+pub mod remote;
 #[cfg(feature = "scheduler")]
 mod run;
 #[cfg(feature = "alloc")]

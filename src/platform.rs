@@ -126,6 +126,8 @@ impl Platform for MockClock {
 #[derive(Debug)]
 pub struct System {
     origin: std::time::Instant,
+    #[cfg(feature = "scheduler")]
+    spin: crate::spin::Spin,
 }
 
 #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
@@ -133,7 +135,11 @@ impl System {
     pub(crate) fn new() -> System {
         // One origin for the process, so that instants of all threads compare.
         static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        System { origin: *ORIGIN.get_or_init(std::time::Instant::now) }
+        System {
+            origin: *ORIGIN.get_or_init(std::time::Instant::now),
+            #[cfg(feature = "scheduler")]
+            spin: crate::spin::Spin::new(),
+        }
     }
 }
 
@@ -144,11 +150,17 @@ impl Platform for System {
     }
 
     fn wait(&self, until: Option<Instant>) -> Result<(), MayNotBlock> {
-        match until {
+        let sleep = || match until {
             // `park_timeout` may wake early or late; the caller looks at the clock again.
             Some(until) => std::thread::park_timeout(until - self.now()),
             None => std::thread::park(),
+        };
+        #[cfg(feature = "scheduler")]
+        if let Some(runtime) = crate::runtime::existing() {
+            self.spin.or_sleep(|| !runtime.inbox.is_empty(), sleep);
+            return Ok(());
         }
+        sleep();
         Ok(())
     }
 

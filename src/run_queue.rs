@@ -81,6 +81,12 @@ impl RunQueue {
         (SLOT && self.slot.addr() > EMPTY.addr()).then(|| unsafe { TaskRef::from_raw(self.slot) })
     }
 
+    /// How many tasks are ready.
+    #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+    pub(crate) fn count(&self) -> usize {
+        if self.alone().is_some() { 1 } else { self.len() }
+    }
+
     /// How many tasks are in the ring.
     fn len(&self) -> usize {
         self.tail.wrapping_sub(self.head) / STEP

@@ -49,6 +49,9 @@ pub(crate) struct Runtime {
     pub(crate) inbox: inbox::Shared,
     #[cfg(feature = "scheduler")]
     pub(crate) stack_size: Cell<usize>,
+    /// The pool's worker that this thread is.
+    #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+    pub(crate) worker: core::cell::OnceCell<alloc::rc::Rc<crate::pool::Worker>>,
     pub(crate) platform: home::SuppliedPlatform,
     pub(crate) reactor: RefCell<State>,
 }

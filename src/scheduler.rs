@@ -25,6 +25,7 @@ use crate::runtime::Runtime;
 use crate::task::{Flags, TaskId, TaskRef, Tasks, Waiting, Wake};
 use crate::time::{Instant, Moment};
 use crate::timer_queue::TimerQueue;
+use crate::unparker::Wakeup;
 use crate::wait_queue::{self, WaitQueue, Waiter};
 use alloc::vec::Vec;
 use windlass_arch::Context;
@@ -353,6 +354,32 @@ impl Scheduler {
         if task.waiting.get() == Waiting::Park {
             self.wake(task, Wake::Done);
         }
+    }
+
+    /// Delivers what came for a task from elsewhere.
+    pub(crate) fn deliver(&mut self, id: TaskId, wakeup: Wakeup) {
+        if wakeup.contains(Wakeup::UNPARK) {
+            self.unpark(id);
+        }
+        #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+        if wakeup.contains(Wakeup::REMOTE) {
+            self.wake_remote(id);
+        }
+    }
+
+    /// Ends that task's wait for something of other threads. It looks at its condition again: a wake-up may be for an earlier wait.
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    pub(crate) fn wake_remote(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.find(id) else { return };
+        if matches!(task.waiting.get(), Waiting::Remote(_)) {
+            self.wake(task, Wake::Done);
+        }
+    }
+
+    /// How many tasks are ready.
+    #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.count()
     }
 
     /// Makes every blocking call of that task return `Cancelled`, the present one first.

@@ -63,7 +63,6 @@ impl fmt::Debug for TaskId {
 
 /// What a blocked task waits for, for reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub(crate) enum Waiting {
     /// Not blocked.
     Nothing,
@@ -77,6 +76,9 @@ pub(crate) enum Waiting {
     Lock,
     Condvar,
     WaitGroup,
+    /// For something that other threads share.
+    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+    Remote(crate::remote::What),
     /// For the host, which called in again.
     Host,
     /// For ever: the module has ended.
@@ -95,6 +97,8 @@ impl fmt::Display for Waiting {
             Waiting::Lock => "locking a mutex",
             Waiting::Condvar => "waiting for a condition variable",
             Waiting::WaitGroup => "waiting for a wait group",
+            #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+            Waiting::Remote(what) => what.as_str(),
             Waiting::Host => "in a host call",
             Waiting::Exit => "in exit",
         })

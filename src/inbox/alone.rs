@@ -2,6 +2,7 @@
 
 use crate::runtime;
 use crate::task::TaskId;
+use crate::unparker::Wakeup;
 
 /// Always empty.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ impl Remote {
         Remote(task)
     }
 
-    pub(crate) fn unpark(&self) {
+    pub(crate) fn post(&self, _: Wakeup) {
         runtime::with(|scheduler| scheduler.unpark(self.0));
     }
 
@@ -34,5 +35,5 @@ impl Inbox {
         true
     }
 
-    pub(crate) fn drain(&self, _: impl FnMut(TaskId)) {}
+    pub(crate) fn drain(&self, _: impl FnMut(TaskId, Wakeup)) {}
 }

@@ -45,6 +45,8 @@ pub(super) fn install(builder: Builder) -> Result<(), AlreadyInstalled> {
         inbox: Inbox::new(notify),
         #[cfg(feature = "scheduler")]
         stack_size: Cell::new(builder.stack_size.unwrap_or(stacks::DEFAULT_SIZE)),
+        #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
+        worker: core::cell::OnceCell::new(),
         platform,
         reactor: RefCell::new(State::new()),
     });

@@ -24,6 +24,8 @@ const NATIVE_FEATURES: &[&str] = &[
     "std,scheduler",
     "std,scheduler,asynchronous",
     "std,scheduler,timers",
+    "pool",
+    "pool,timers",
 ];
 
 /// And on wasm32.
@@ -80,6 +82,10 @@ fn native(workspace: &Workspace, lint: &mut Lint) {
     lint.step("clippy, threads backend", || {
         let mut threads = workspace.threads("clippy");
         clippy(threads.args(["--package", "windlass", "--package", "windlass-arch", "--all-targets"]))
+    });
+    lint.step("clippy, models", || {
+        let mut models = workspace.cargo("clippy");
+        clippy(models.args(["--package", "loom-tests", "--features", "models", "--all-targets"]))
     });
     for features in NATIVE_FEATURES {
         lint.step(&format!("clippy, windlass with features `{features}`"), || {

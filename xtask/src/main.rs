@@ -8,12 +8,14 @@ mod fmt;
 mod fuzz;
 mod guest;
 mod lint;
+mod models;
 mod npm;
 mod package;
 mod programs;
 mod setup;
 mod tally;
 mod test;
+mod tsan;
 mod workspace;
 
 use std::env;
@@ -49,6 +51,12 @@ const COMMANDS: &[Command] = &[
         name: "fuzz",
         does: "compare random modules with their lowered forms; without a name, list what there is [NAME [ARGUMENT...]]",
         run: fuzz::command,
+    },
+    Command { name: "loom", does: "try what threads share in every order", run: models::command },
+    Command {
+        name: "tsan",
+        does: "the tests of what threads share, under ThreadSanitizer",
+        run: tsan::command,
     },
     Command {
         name: "bench",

@@ -11,7 +11,7 @@ use cargo_windlass::toolchain::{Library, Target, Toolchain};
 use crate::guest::{CONFORMANCE, CONFORMANCE_DEBUG, Guest, REACTOR, RULES, RULES_DIRECT, RULES_WASIP1};
 use crate::tally::{Report, Tally};
 use crate::workspace::Workspace;
-use crate::{bench, demo, fuzz, programs, setup};
+use crate::{bench, demo, fuzz, models, programs, setup};
 
 /// The guests of the reactor rules, and the variables that tell test programs where they are.
 const GUESTS: &[(&str, Guest)] = &[
@@ -34,6 +34,11 @@ const STEPS: &[Step] = &[
     Step { name: "direct", does: "the scheduler's package without the scheduler", run: direct },
     Step { name: "release", does: "arch and scheduler, optimised", run: release },
     Step { name: "threads", does: "arch and scheduler on the threads backend", run: threads },
+    Step {
+        name: "loom",
+        does: "what threads share, in every order",
+        run: |bench| bench.tally.tests("loom", Report::Libtest, &mut models::test(bench.workspace)),
+    },
     Step {
         name: "seam",
         does: "the conformance suite of arch on wasm32, optimised and not, in Node",
