@@ -1,18 +1,14 @@
-//! `bench`: builds and runs the programs below `benches/`. What they compare with comes from npm, into the target
-//! directory.
+//! `bench`: builds and runs the programs below `benches/`.
 
-use std::env::consts::ARCH;
+mod lower;
+mod native;
+
 use std::io::stderr;
-use std::path::Path;
 
-use cargo_windlass::build::Build;
 use cargo_windlass::error::{Error, Result};
-use cargo_windlass::process::{self, which};
-use cargo_windlass::toolchain::{Library, Target, Toolchain};
+use cargo_windlass::process;
 
-use crate::guest::REACTOR;
 use crate::workspace::Workspace;
-use crate::{npm, setup};
 
 struct Bench {
     name: &'static str,
@@ -20,18 +16,19 @@ struct Bench {
     run: fn(&Workspace, &[String]) -> Result<()>,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "lower",
-    does: "the lowering engine beside Binaryen's, on Node and wasmtime \
-           [--quick] [--json FILE] [--only PATTERN] [--gate]",
-    run: lower,
-}];
-
-/// What `bench lower` takes from npm: Binaryen, and two big modules.
-const PACKAGES: &[(&str, &str)] = &[
-    ("binaryen", "132"),
-    ("@jitl/quickjs-wasmfile-release-sync", "0.32.0"),
-    ("@sqlite.org/sqlite-wasm", "3.41.2+build.1"),
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "native",
+        does: "native tasks beside those of other schedulers: time, instructions, memory \
+               [--quick] [--json FILE] [--html FILE] [--only PATTERN] [--gate] [--go]",
+        run: native::run,
+    },
+    Bench {
+        name: "lower",
+        does: "the lowering engine beside Binaryen's, on Node and wasmtime \
+               [--quick] [--json FILE] [--only PATTERN] [--gate]",
+        run: lower::run,
+    },
 ];
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
@@ -41,80 +38,67 @@ pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
         }
         return Ok(());
     };
+    if name == "--gate" {
+        crate::no_arguments(rest)?;
+        return gates(workspace);
+    }
     let bench = BENCHES.iter().find(|bench| bench.name == name).ok_or_else(|| {
         Error::new(format!("no bench `{name}`; the benches are shown by\n  cargo xtask bench"))
     })?;
     (bench.run)(workspace, rest)
 }
 
-pub(crate) fn lower(workspace: &Workspace, args: &[String]) -> Result<()> {
-    check_lower_arguments(args)?;
-    let gate = args.iter().any(|arg| arg == "--gate");
-    let dir = workspace.target().join("bench/lower");
-    let out = dir.join("out");
-    setup::create_dir(&out)?;
-    let packages = npm::packages(workspace, &dir.join("npm"), PACKAGES)?;
-
-    build(workspace, "windlass-lower", &[])?;
-    let toolchain = setup::toolchain(Target::Unknown)?;
-    let smallest = dir.join("smallest.wasm");
-    build_smallest(workspace, &toolchain, &smallest)?;
-    if gate {
-        // The gate runs nothing.
-        process::run(workspace.with_wasmtime("build").args(["--bin", "bench-lower"]).stdout(stderr()))?;
-    } else {
-        // By itself: together they would share features, and another wasmtime be built.
-        let native = ARCH == "x86_64" && cfg!(unix);
-        build(workspace, "bench-lower", if native { &["--features", "stack-switching"] } else { &[] })?;
-    }
-
-    let release = workspace.target().join("release");
-    let mut bench = workspace.program(release.join("bench-lower"));
-    bench.arg("--lower").arg(release.join("windlass-lower"));
-    bench.arg("--wasm-opt").arg(packages.join("binaryen/bin/wasm-opt"));
-    bench.arg("--packages").arg(&packages).arg("--out").arg(&out).arg("--smallest").arg(&smallest);
-    if !gate {
-        bench.arg("--node").arg(setup::new_node(workspace)?);
-        bench.arg("--node").arg(setup::node()?);
-        if let Some(second) = which("wasm-opt") {
-            bench.arg("--second-wasm-opt").arg(second);
+/// The gate of every bench; one that is missed does not keep the next from being checked.
+fn gates(workspace: &Workspace) -> Result<()> {
+    let mut missed = Vec::new();
+    for Bench { name, .. } in BENCHES {
+        if let Err(error) = gate(workspace, name) {
+            eprintln!("error: bench {name}: {error}");
+            missed.push(*name);
         }
-        bench.arg("--reactor").arg(REACTOR.build_unlowered(workspace, &toolchain)?);
     }
-    process::run(bench.args(args))
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(format!("the gates of these benches were missed: {}", missed.join(", "))))
 }
 
-fn build(workspace: &Workspace, package: &str, args: &[&str]) -> Result<()> {
+/// The gate of one.
+pub(crate) fn gate(workspace: &Workspace, name: &str) -> Result<()> {
+    command(workspace, &[name.to_owned(), "--gate".to_owned()])
+}
+
+fn build(workspace: &Workspace, package: &str, profile: &str, args: &[&str]) -> Result<()> {
     let mut build = workspace.cargo("build");
-    build.args(["--release", "--quiet", "--package", package]).args(args);
+    build.args(["--profile", profile, "--quiet", "--package", package]).args(args);
     process::run(build.stdout(stderr()))
 }
 
-/// The guest that is as small as can be, as cargo makes it: outside the workspace, by a profile of its own.
-fn build_smallest(workspace: &Workspace, toolchain: &Toolchain, out: &Path) -> Result<()> {
-    let target = toolchain.target_dir(&workspace.target().join("smallest"));
-    let build = Build {
-        dir: workspace.path("benches/lower/guests/smallest"),
-        profile: "release".into(),
-        library: Library::Alloc,
-        cargo_args: vec!["--locked".into(), "--target-dir".into(), target.display().to_string()],
-        lower: None,
-        out: Some(out.to_owned()),
-    };
-    build.run(toolchain).map(drop)
-}
-
-/// What is typed; the program takes more.
-fn check_lower_arguments(args: &[String]) -> Result<()> {
+/// What is typed; the programs take more.
+fn check_arguments(args: &[String], switches: &[&str], valued: &[&str]) -> Result<()> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--quick" | "--gate" => {}
-            "--json" | "--only" => {
-                args.next().ok_or_else(|| Error::new(format!("`{arg}` needs a value")))?;
-            }
-            _ => return Err(Error::new(format!("unexpected argument `{arg}`"))),
+        if valued.contains(&arg.as_str()) {
+            args.next().ok_or_else(|| Error::new(format!("`{arg}` needs a value")))?;
+        } else if !switches.contains(&arg.as_str()) {
+            return Err(Error::new(format!("unexpected argument `{arg}`")));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_arguments;
+
+    #[test]
+    fn arguments_are_checked_before_anything_is_built() {
+        let check = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            check_arguments(&args, &["--quick"], &["--only"]).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["--only", "--quick", "--quick"]), Ok(()));
+        assert_eq!(check(&["--only"]), Err("`--only` needs a value".to_owned()));
+        assert_eq!(check(&["--slow"]), Err("unexpected argument `--slow`".to_owned()));
+    }
 }

@@ -79,6 +79,10 @@ fn native(workspace: &Workspace, lint: &mut Lint) {
     lint.step("clippy, everything", || {
         clippy(workspace.cargo("clippy").args(["--workspace", "--all-targets"]))
     });
+    lint.step("clippy, bench-native with its peers", || {
+        let mut command = workspace.cargo("clippy");
+        clippy(command.args(["--package", "bench-native", "--features", "peers", "--all-targets"]))
+    });
     lint.step("clippy, threads backend", || {
         let mut threads = workspace.threads("clippy");
         clippy(threads.args(["--package", "windlass", "--package", "windlass-arch", "--all-targets"]))

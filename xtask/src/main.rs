@@ -6,6 +6,7 @@ mod demo;
 mod doc;
 mod fmt;
 mod fuzz;
+mod go;
 mod guest;
 mod lint;
 mod models;
@@ -60,7 +61,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        does: "run a benchmark; without a name, list them [NAME [ARGUMENT...]]",
+        does: "run a benchmark, or check the limits of all; without a name, list them [NAME [ARGUMENT...] | --gate]",
         run: bench::command,
     },
     Command {

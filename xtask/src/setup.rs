@@ -45,6 +45,7 @@ const TOOLS: &[Tool] = &[
         install: |workspace| new_node(workspace).map(drop),
     },
     Tool { name: "clang", does: "clang and wasm-ld, for programs in C", install: |_| clang() },
+    Tool { name: "valgrind", does: "valgrind, which counts instructions", install: |_| valgrind() },
 ];
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
@@ -201,6 +202,18 @@ pub(crate) fn clang() -> Result<()> {
             "`{name}` is missing; install it with\n  apt-get install clang lld, or brew install llvm lld"
         ))),
     }
+}
+
+/// `valgrind`, which counts instructions.
+pub(crate) fn valgrind() -> Result<()> {
+    let version = || process::ask(Command::new("valgrind").arg("--version"));
+    if version().is_none() && which("apt-get").is_some() {
+        apt_install(&["valgrind"])?;
+    }
+    let found = version()
+        .ok_or_else(|| Error::new("`valgrind` is missing; install it with\n  apt-get install valgrind"))?;
+    eprintln!("valgrind: {found}");
+    Ok(())
 }
 
 /// `wasm-bindgen-test-runner` of the pinned version, in `tools/bin`.

@@ -59,6 +59,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "fuzz", does: "random modules, for a minute; always from the same seed", run: fuzz },
     Step { name: "sizes", does: "the sizes that `bench lower` allows", run: sizes },
+    Step { name: "counts", does: "the instructions that `bench native` allows", run: counts },
 ];
 
 /// For random modules.
@@ -236,9 +237,17 @@ fn fuzz(bench: &mut Bench<'_>) {
 }
 
 fn sizes(bench: &mut Bench<'_>) {
+    gate(bench, "sizes", "lower");
+}
+
+fn counts(bench: &mut Bench<'_>) {
+    gate(bench, "counts", "native");
+}
+
+fn gate(bench: &mut Bench<'_>, step: &str, name: &str) {
     let workspace = bench.workspace;
-    let line = "cargo xtask bench lower --gate";
-    bench.tally.check("sizes", line, || bench::lower(workspace, &["--gate".to_owned()]));
+    let line = format!("cargo xtask bench {name} --gate");
+    bench.tally.check(step, &line, || bench::gate(workspace, name));
 }
 
 fn demo(bench: &mut Bench<'_>) {

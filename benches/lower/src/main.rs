@@ -4,7 +4,6 @@ mod arguments;
 mod driven;
 mod embedded;
 mod engine;
-mod error;
 mod guests;
 mod machine;
 mod names;
@@ -13,12 +12,13 @@ mod plan;
 mod quickjs;
 mod report;
 mod size;
-mod stats;
 mod subject;
 
 use std::env;
 use std::process::ExitCode;
 use std::time::Instant;
+
+use bench_common::{error, stats};
 
 use crate::arguments::Arguments;
 use crate::error::Result;

@@ -1,12 +1,12 @@
 //! What was measured: gathered, checked, printed as tables, written as lines of JSON.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use bench_common::lines::{self, Line};
+use bench_common::table::{aligned, distinct, pair, short};
 
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::plan::Bench;
 use crate::stats::{Figures, geomean};
 use crate::subject::{BASE, BINARYEN};
@@ -68,14 +68,6 @@ const GROUPS: &[Group] = &[
         mean: false,
     },
 ];
-
-struct Line {
-    bench: String,
-    subject: String,
-    engine: String,
-    unit: &'static str,
-    figures: Figures,
-}
 
 #[derive(Default)]
 pub(crate) struct Log {
@@ -146,21 +138,7 @@ impl Log {
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
-        let mut text = String::new();
-        for Line { bench, subject, engine, unit, figures: Figures { median, min, runs, ratio } } in
-            &self.lines
-        {
-            let mut line = json!({
-                "bench": bench, "subject": subject, "engine": engine, "unit": unit,
-                "median": median, "min": min, "runs": runs,
-            });
-            if let Some(ratio) = ratio {
-                line["ratio"] = json!(ratio);
-            }
-            text += &line.to_string();
-            text.push('\n');
-        }
-        fs::write(file, text).map_err(within(file.display()))
+        lines::write(&self.lines, file)
     }
 
     pub(crate) fn close(&self) -> Result<()> {
@@ -203,53 +181,9 @@ fn table(lines: &[&Line], group: &Group) -> String {
     aligned(&rows)
 }
 
-/// Median and minimum; one will do if they are the same.
-fn pair(median: String, min: String) -> String {
-    if median == min { median } else { format!("{median} ({min})") }
-}
-
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = widths[column];
-            line += &if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-/// Three digits that count, and whole numbers in full.
-fn short(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
-    }
-}
-
-/// Each once, in order.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut all = Vec::new();
-    for name in names {
-        if !all.contains(&name) {
-            all.push(name);
-        }
-    }
-    all
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Figures, GROUPS, Line, short, table};
+    use super::{Figures, GROUPS, Line, table};
 
     fn line(bench: &str, subject: &str, median: f64, min: f64) -> Line {
         let (bench, subject, engine) = (bench.to_owned(), subject.to_owned(), String::new());
@@ -270,14 +204,6 @@ mod tests {
              fib      20.0 ms  1.500 (1.000)\n\
              sort     10.0 ms              -\n\
              geomean        -          1.500\n"
-        );
-    }
-
-    #[test]
-    fn digits() {
-        assert_eq!(
-            [short(503_134.0), short(12.34), short(6.123), short(0.1)],
-            ["503134", "12.3", "6.12", "0.100"]
         );
     }
 }

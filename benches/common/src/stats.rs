@@ -1,30 +1,34 @@
 //! Numbers out of repeated measurements.
 
 /// What repeated measurements come to.
-#[derive(Clone, Copy)]
-pub(crate) struct Figures {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) runs: usize,
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// The middle one, or the mean of the two.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// How many there were.
+    pub runs: usize,
     /// Median over the rounds of what it took to what the base took in the same round: what else the machine does
     /// falls on both.
-    pub(crate) ratio: Option<f64>,
+    pub ratio: Option<f64>,
 }
 
 impl Figures {
-    pub(crate) fn of(values: &[f64]) -> Figures {
+    /// Of times taken by themselves.
+    pub fn of(values: &[f64]) -> Figures {
         Figures { median: median(values), min: minimum(values), runs: values.len(), ratio: None }
     }
 
     /// Of times taken in turn with those of the base.
-    pub(crate) fn beside(base: &[f64], values: &[f64]) -> Figures {
+    pub fn beside(base: &[f64], values: &[f64]) -> Figures {
         let ratios: Vec<f64> = values.iter().zip(base).map(|(value, base)| value / base).collect();
         let ratio = (base.len() == values.len()).then(|| median(&ratios));
         Figures { ratio, ..Figures::of(values) }
     }
 
     /// Something that repeats exactly.
-    pub(crate) fn exact(value: f64) -> Figures {
+    pub fn exact(value: f64) -> Figures {
         Figures { median: value, min: value, runs: 1, ratio: None }
     }
 }
@@ -42,7 +46,8 @@ fn minimum(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, f64::min)
 }
 
-pub(crate) fn geomean(values: &[f64]) -> f64 {
+/// The geometric mean.
+pub fn geomean(values: &[f64]) -> f64 {
     (values.iter().map(|value| value.ln()).sum::<f64>() / values.len() as f64).exp()
 }
 
