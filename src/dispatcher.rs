@@ -38,8 +38,13 @@ pub(crate) fn yield_now() {
 #[cold]
 #[inline(never)]
 fn give_way<T>() -> bool {
-    let decision = runtime::with(|scheduler| scheduler.give_way());
-    decision.map(carry_out).is_some()
+    match runtime::with(|scheduler| scheduler.give_way()) {
+        None => return false,
+        // SAFETY: as in `carry_out`; here is room for it.
+        Some(Decision::Leave { save }) => unsafe { arch::leave(save) },
+        Some(decision) => carry_out(decision),
+    }
+    true
 }
 
 /// Blocks the running task until somebody wakes it. `what` names the public call for the panic outside a task.

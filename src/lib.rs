@@ -49,6 +49,8 @@ extern crate std;
 
 #[cfg(all(feature = "scheduler", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
 mod atomics;
+#[cfg(all(feature = "std", not(target_arch = "wasm32")))]
+mod clock;
 #[cfg(feature = "scheduler")]
 mod current;
 #[cfg(feature = "scheduler")]

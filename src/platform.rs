@@ -125,7 +125,6 @@ impl Platform for MockClock {
 #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
 #[derive(Debug)]
 pub struct System {
-    origin: std::time::Instant,
     #[cfg(feature = "scheduler")]
     spin: crate::spin::Spin,
 }
@@ -133,10 +132,7 @@ pub struct System {
 #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
 impl System {
     pub(crate) fn new() -> System {
-        // One origin for the process, so that instants of all threads compare.
-        static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         System {
-            origin: *ORIGIN.get_or_init(std::time::Instant::now),
             #[cfg(feature = "scheduler")]
             spin: crate::spin::Spin::new(),
         }
@@ -146,7 +142,7 @@ impl System {
 #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
 impl Platform for System {
     fn now(&self) -> Instant {
-        Instant::from_nanos(self.origin.elapsed().as_nanos() as u64)
+        Instant::from_nanos(crate::clock::now())
     }
 
     fn wait(&self, until: Option<Instant>) -> Result<(), MayNotBlock> {

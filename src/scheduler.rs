@@ -23,7 +23,7 @@ use crate::room;
 use crate::run_queue::RunQueue;
 use crate::runtime::Runtime;
 use crate::task::{Flags, TaskId, TaskRef, Tasks, Waiting, Wake};
-use crate::time::{Instant, Moment};
+use crate::time::{Instant, Moment, instant};
 use crate::timer_queue::TimerQueue;
 use crate::unparker::Wakeup;
 use crate::wait_queue::{self, WaitQueue, Waiter};
@@ -397,7 +397,15 @@ impl Scheduler {
     // ---- the host loop
 
     /// Wakes every sleeper whose time has come.
+    #[inline]
     pub(crate) fn expire(&mut self, now: Instant) {
+        if self.timers.earliest().is_some_and(|earliest| instant(earliest) <= now) {
+            self.expire_due(now);
+        }
+    }
+
+    #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
+    fn expire_due(&mut self, now: Instant) {
         while let Some(task) = self.timers.expire(now, &self.tasks) {
             // A sleep ends; what else has a deadline has missed it. Who was woken before has not gone on yet.
             let wake = match task.waiting.get() {
