@@ -62,6 +62,14 @@ mod cpu;
 #[doc(hidden)]
 pub mod native;
 
+#[cfg(all(
+    feature = "asan",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(windows, target_os = "uefi"))
+))]
+mod asan;
+
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod wasm32;

@@ -10,6 +10,8 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+#[cfg(feature = "asan")]
+use crate::asan;
 use crate::{Context, Entry, cpu};
 
 pub use crate::cpu::{BACKEND, STACK_ALIGN, STACK_MIN};
@@ -26,6 +28,9 @@ pub struct Start {
     code: *const (),
     entry: Cell<*const ()>,
     base: Cell<*mut u8>,
+    /// `entry` is the sanitizer's then.
+    #[cfg(feature = "asan")]
+    true_entry: Cell<*const ()>,
 }
 
 impl Start {
@@ -36,6 +41,8 @@ impl Start {
             code: cpu::trampoline as *const (),
             entry: Cell::new(core::ptr::null()),
             base: Cell::new(core::ptr::null_mut()),
+            #[cfg(feature = "asan")]
+            true_entry: Cell::new(core::ptr::null()),
         }
     }
 
@@ -45,6 +52,8 @@ impl Start {
         debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
         debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
         self.base.set(base);
+        #[cfg(feature = "asan")]
+        asan::know(limit.addr(), base.addr());
     }
 
     /// Makes a context that calls `entry` with the address of this start when it is first continued.
@@ -56,7 +65,28 @@ impl Start {
     #[must_use]
     pub unsafe fn prepare(&self, entry: Entry) -> Context {
         self.entry.set(entry as *const ());
+        #[cfg(feature = "asan")]
+        self.true_entry.set(self.entry.replace(asan::begin as *const ()));
         Context(core::ptr::from_ref(self).expose_provenance())
+    }
+}
+
+#[cfg(feature = "asan")]
+impl Start {
+    /// Where the true entry is.
+    pub(crate) const TRUE_ENTRY: usize = core::mem::offset_of!(Start, true_entry);
+
+    /// The base of a context's stack, if it is a fresh one.
+    ///
+    /// # Safety
+    /// The context is fresh or suspended.
+    pub(crate) unsafe fn base_of_fresh(context: usize) -> Option<usize> {
+        let start = core::ptr::with_exposed_provenance::<Start>(context);
+        // SAFETY: the first word is the address to go on at, of a fresh one the trampoline; then all of it is there.
+        unsafe {
+            let code = (&raw const (*start).code).read();
+            (code == cpu::trampoline as *const ()).then(|| (*start).base.get().addr())
+        }
     }
 }
 
@@ -92,6 +122,8 @@ pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ())
     debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
     let first = base.wrapping_sub(size_of::<First>()).cast::<First>();
     let start = Start { base: Cell::new(first.cast()), ..Start::new() };
+    #[cfg(feature = "asan")]
+    asan::know(limit.addr(), first.addr());
     // SAFETY: the memory below `base` is the context's, by the caller's word, and as aligned as its end.
     unsafe {
         first.write(First { start, entry, arg });
@@ -109,7 +141,30 @@ pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ())
 pub unsafe fn switch(save: *mut Context, to: Context) {
     debug_assert!(!to.is_host());
     // SAFETY: `to` is a suspended stack, by the caller's word. `Context` is a transparent word.
-    unsafe { cpu::switch(save.cast(), to.0) }
+    unsafe { hand_over(save.cast(), to.0) }
+}
+
+/// The switch itself.
+///
+/// # Safety
+/// As for `cpu::switch`.
+#[cfg(not(feature = "asan"))]
+#[inline(always)]
+unsafe fn hand_over(save: *mut usize, to: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { cpu::switch(save, to) }
+}
+
+/// The switch itself, and the sanitizer knows of it.
+///
+/// # Safety
+/// As for `cpu::switch`.
+#[cfg(feature = "asan")]
+unsafe fn hand_over(save: *mut usize, to: usize) {
+    let left = asan::depart(to);
+    // SAFETY: the caller's promise.
+    unsafe { cpu::switch(save, to) };
+    asan::arrive(&left);
 }
 
 /// Continues `first` from the host's stack. Returns when a context leaves to the host or ends with [`Context::HOST`].
@@ -127,7 +182,13 @@ pub unsafe fn run(first: Context) {
     let outer = HOST.with(|host| host.load(Relaxed));
     // SAFETY: `first` is a suspended stack. The host word is written before `first` runs, as *Host Word* asks for, and the
     // stack that it points into waits here.
-    unsafe { cpu::switch(HOST.with(AtomicUsize::as_ptr), first.0) };
+    #[cfg(not(feature = "asan"))]
+    unsafe {
+        cpu::switch(HOST.with(AtomicUsize::as_ptr), first.0);
+    }
+    #[cfg(feature = "asan")]
+    // SAFETY: as above.
+    asan::run(first.0, || unsafe { cpu::switch(HOST.with(AtomicUsize::as_ptr), first.0) });
     HOST.with(|host| host.store(outer, Relaxed));
 }
 
@@ -138,7 +199,7 @@ pub unsafe fn run(first: Context) {
 #[inline(always)]
 pub unsafe fn leave(save: *mut Context) {
     // SAFETY: the host word is a suspended stack, by *Host Word*.
-    unsafe { cpu::switch(save.cast(), host()) }
+    unsafe { hand_over(save.cast(), host()) }
 }
 
 /// Ends the running context and continues `to`: the last thing that an entry does, `return finish(to)`.
@@ -150,8 +211,14 @@ pub unsafe fn leave(save: *mut Context) {
 #[inline(always)]
 pub unsafe fn finish(to: Context) -> Context {
     debug_assert!(!to.is_host());
+    #[cfg(not(feature = "asan"))]
     // SAFETY: `to` is a suspended stack, by the caller's word.
-    unsafe { cpu::finish(to.0) }
+    unsafe {
+        cpu::finish(to.0)
+    }
+    // There is something to do where the entry was called.
+    #[cfg(feature = "asan")]
+    to
 }
 
 /// Gives up a context that is suspended or was never started. Nothing on its stack is dropped.
@@ -162,6 +229,8 @@ pub unsafe fn finish(to: Context) -> Context {
 pub unsafe fn discard(context: Context) {
     // The stack is the owner's memory and nothing else was taken.
     let _ = context;
+    #[cfg(feature = "asan")]
+    asan::forget(context.0);
 }
 
 /// Asks the memory for the two cache lines at an address, for instance of a suspended context: its own word, which is where its stack ends.
@@ -185,7 +254,12 @@ pub unsafe fn on_host(f: unsafe extern "C" fn(*mut ()), arg: *mut ()) {
     HOST.with(|host| host.store(0, Relaxed));
     // SAFETY: by *Host Word* everything alive on the host's stack lies above `host`, and it stays untouched: whatever `f`
     // starts there returns before `f` does.
-    unsafe { cpu::call_on(host, f, arg) };
+    #[cfg(not(feature = "asan"))]
+    unsafe {
+        cpu::call_on(host, f, arg);
+    }
+    #[cfg(feature = "asan")]
+    asan::on_host(host, f, arg);
     HOST.with(|word| word.store(host, Relaxed));
 }
 

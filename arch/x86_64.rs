@@ -85,6 +85,7 @@ pub(crate) unsafe fn switch(save: *mut usize, to: usize) {
 ///
 /// # Safety
 /// `to` is fresh or suspended.
+#[cfg(not(feature = "asan"))]
 #[inline(always)]
 pub(crate) unsafe fn finish(to: usize) -> ! {
     // SAFETY: by *Continue*.

@@ -39,8 +39,10 @@
 //!   attributes.
 //! * `dlmalloc`: the global allocator of a wasm32 guest.
 //! * `panic-handler`: the panic handler of a `no_std` wasm32 guest.
+//! * `asan`: tells AddressSanitizer of each switch; for programs that are built with it.
 #![no_std]
 #![deny(unsafe_code)]
+#![debugger_visualizer(gdb_script_file = "../debug/gdb.py")]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -53,6 +55,8 @@ mod atomics;
 mod clock;
 #[cfg(feature = "scheduler")]
 mod current;
+#[cfg(all(feature = "scheduler", not(target_arch = "wasm32")))]
+mod debugger;
 #[cfg(feature = "scheduler")]
 mod dispatcher;
 #[cfg(feature = "alloc")]

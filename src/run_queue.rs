@@ -21,6 +21,8 @@
 use crate::room::{self, NoMemory};
 use crate::task::{TaskBlock, TaskRef};
 use alloc::vec::Vec;
+#[cfg(not(target_arch = "wasm32"))]
+use core::mem::offset_of;
 use core::ptr;
 use windlass_arch::{self as arch, Context};
 
@@ -58,6 +60,18 @@ const STEP: usize = size_of::<Entry>();
 
 /// From how many ready tasks on their stacks are fetched ahead: fewer fit into the cache by themselves.
 const MANY: usize = 4096;
+
+#[cfg(not(target_arch = "wasm32"))]
+impl RunQueue {
+    /// For `debugger.rs`: slot, head, tail, mask, entries.
+    pub(crate) const FIELDS: [usize; 5] = [
+        offset_of!(RunQueue, slot),
+        offset_of!(RunQueue, head),
+        offset_of!(RunQueue, tail),
+        offset_of!(RunQueue, mask),
+        offset_of!(RunQueue, entries),
+    ];
+}
 
 impl RunQueue {
     pub(crate) const fn new() -> RunQueue {

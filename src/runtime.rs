@@ -174,6 +174,12 @@ pub(crate) fn scheduler() -> *mut Scheduler {
     current().scheduler()
 }
 
+#[cfg(all(feature = "scheduler", not(target_arch = "wasm32")))]
+impl Runtime {
+    /// For `debugger.rs`.
+    pub(crate) const SCHEDULER: usize = core::mem::offset_of!(Runtime, scheduler);
+}
+
 #[cfg(feature = "scheduler")]
 impl Runtime {
     /// Lends the scheduler to `f`: Short Borrow.

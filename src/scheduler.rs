@@ -94,6 +94,13 @@ pub(crate) struct Scheduler {
     budget: u32,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl Scheduler {
+    /// For `debugger.rs`: running, ready.
+    pub(crate) const FIELDS: [usize; 2] =
+        [core::mem::offset_of!(Scheduler, running), core::mem::offset_of!(Scheduler, ready)];
+}
+
 impl Scheduler {
     pub(crate) const fn new(most_tasks: usize) -> Scheduler {
         Scheduler {

@@ -33,6 +33,8 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
+#[cfg(not(target_arch = "wasm32"))]
+use core::mem::offset_of;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use windlass_arch::{self as arch, Context, Start};
@@ -177,6 +179,18 @@ pub(crate) struct TaskBlock {
     pub(crate) stack: Cell<Option<StackMemory>>,
     name: Cell<Option<Cow<'static, str>>>,
     remote: Cell<Option<Remote>>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl TaskBlock {
+    /// For `debugger.rs`: object, flags, generation, index, name.
+    pub(crate) const FIELDS: [usize; 5] = [
+        offset_of!(TaskBlock, object),
+        offset_of!(TaskBlock, flags),
+        offset_of!(TaskBlock, generation),
+        offset_of!(TaskBlock, index),
+        offset_of!(TaskBlock, name),
+    ];
 }
 
 impl TaskBlock {
@@ -470,6 +484,13 @@ pub(crate) struct Tasks {
 /// The blocks of one of the lists.
 fn list(first: Option<TaskRef>) -> impl Iterator<Item = TaskRef> {
     core::iter::successors(first, |task| task.joiner.get())
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Tasks {
+    /// For `debugger.rs`.
+    pub(crate) const CHUNKS: usize = offset_of!(Tasks, chunks);
+    pub(crate) const CHUNK_LENGTH: usize = CHUNK;
 }
 
 impl Tasks {

@@ -70,6 +70,13 @@ impl Home {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl StackMemory {
+    /// For `debugger.rs`: limit, size.
+    pub(crate) const FIELDS: [usize; 2] =
+        [core::mem::offset_of!(StackMemory, limit), core::mem::offset_of!(StackMemory, size)];
+}
+
 impl StackMemory {
     /// Describes the stack `[limit, limit + size)`.
     pub fn new(limit: NonNull<u8>, size: usize) -> StackMemory {

@@ -24,8 +24,12 @@ const NATIVE_FEATURES: &[&str] = &[
     "std,scheduler",
     "std,scheduler,asynchronous",
     "std,scheduler,timers",
+<<<<<<< ours
     "pool",
     "pool,timers",
+=======
+    "asan",
+>>>>>>> theirs
 ];
 
 /// And on wasm32.

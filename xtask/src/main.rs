@@ -1,5 +1,6 @@
 //! The developer commands: `cargo xtask COMMAND`. CI calls nothing else.
 
+mod asan;
 mod bench;
 mod ci;
 mod demo;
@@ -16,7 +17,11 @@ mod programs;
 mod setup;
 mod tally;
 mod test;
+<<<<<<< ours
 mod tsan;
+=======
+mod valgrind;
+>>>>>>> theirs
 mod workspace;
 
 use std::env;
@@ -58,6 +63,16 @@ const COMMANDS: &[Command] = &[
         name: "tsan",
         does: "the tests of what threads share, under ThreadSanitizer",
         run: tsan::command,
+    },
+    Command {
+        name: "asan",
+        does: "run the tests of arch and scheduler with AddressSanitizer; needs the nightly toolchain",
+        run: asan::command,
+    },
+    Command {
+        name: "valgrind",
+        does: "run a test and an example under valgrind's memcheck: no errors, no warnings",
+        run: valgrind::command,
     },
     Command {
         name: "bench",
@@ -106,7 +121,7 @@ fn dispatch(args: &[String]) -> Result<()> {
 fn usage() -> String {
     let mut text = String::from("cargo xtask COMMAND\n\n");
     for Command { name, does, .. } in COMMANDS {
-        text += &format!("  {name:<6} {does}\n");
+        text += &format!("  {name:<8} {does}\n");
     }
     text
 }

@@ -44,8 +44,14 @@ const TOOLS: &[Tool] = &[
         does: "the newest Node, below the target directory",
         install: |workspace| new_node(workspace).map(drop),
     },
+    Tool { name: "gdb", does: "the debugger, for tests of its script", install: |_| gdb() },
+    Tool { name: "valgrind", does: "memcheck and cachegrind", install: |_| valgrind() },
     Tool { name: "clang", does: "clang and wasm-ld, for programs in C", install: |_| clang() },
+<<<<<<< ours
     Tool { name: "valgrind", does: "valgrind, which counts instructions", install: |_| valgrind() },
+=======
+    Tool { name: "nightly", does: "the toolchain that has sanitizers", install: |_| nightly() },
+>>>>>>> theirs
 ];
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
@@ -204,6 +210,7 @@ pub(crate) fn clang() -> Result<()> {
     }
 }
 
+<<<<<<< ours
 /// `valgrind`, which counts instructions.
 pub(crate) fn valgrind() -> Result<()> {
     let version = || process::ask(Command::new("valgrind").arg("--version"));
@@ -213,6 +220,50 @@ pub(crate) fn valgrind() -> Result<()> {
     let found = version()
         .ok_or_else(|| Error::new("`valgrind` is missing; install it with\n  apt-get install valgrind"))?;
     eprintln!("valgrind: {found}");
+=======
+/// `gdb`, with Python.
+pub(crate) fn gdb() -> Result<()> {
+    program("gdb")?;
+    if process::ask(Command::new("gdb").args(["-nx", "-batch", "-ex", "python print(1)"])).as_deref()
+        == Some("1")
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        "this `gdb` has no Python; install one that has with\n  apt-get install gdb, or brew install gdb",
+    ))
+}
+
+/// `valgrind`.
+pub(crate) fn valgrind() -> Result<()> {
+    program("valgrind")
+}
+
+/// A program whose package has its name.
+fn program(name: &str) -> Result<()> {
+    if which(name).is_none() && which("apt-get").is_some() {
+        apt_install(&[name])?;
+    }
+    let version = process::ask(Command::new(name).arg("--version")).ok_or_else(|| {
+        Error::new(format!(
+            "`{name}` is missing; install it with\n  apt-get install {name}, or brew install {name}"
+        ))
+    })?;
+    eprintln!("{name}: {}", version.lines().next().unwrap_or_default());
+    Ok(())
+}
+
+/// The nightly toolchain. It is only looked for: which nightly there is, is the developer's choice.
+pub(crate) fn nightly() -> Result<()> {
+    let mut ask = Command::new("rustup");
+    ask.args(["run", "nightly", "rustc", "--version"]).env("RUSTUP_AUTO_INSTALL", "0");
+    let version = process::ask(&mut ask).ok_or_else(|| {
+        Error::new(
+            "the nightly toolchain is missing, which sanitizers need; install it with\n  rustup toolchain install nightly",
+        )
+    })?;
+    eprintln!("nightly: {version}");
+>>>>>>> theirs
     Ok(())
 }
 

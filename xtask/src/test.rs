@@ -124,6 +124,11 @@ impl Bench<'_> {
         self.wasm_opt.get_or_insert_with(make).clone()
     }
 
+    /// Whether there is a debugger; the tally knows if not.
+    fn gdb(&mut self) -> bool {
+        self.tally.prepare("gdb", "cargo xtask setup gdb", setup::gdb).is_some()
+    }
+
     /// Builds and lowers a guest.
     fn build(&mut self, guest: &Guest) -> Option<PathBuf> {
         let workspace = self.workspace;
@@ -148,6 +153,9 @@ fn native(bench: &mut Bench<'_>) {
     let Some(wasm_opt) = bench.wasm_opt() else { return };
     test.env("WINDLASS_WASM_OPT", wasm_opt);
     let Some(test) = bench.with_guests(&mut test) else { return };
+    if !bench.gdb() {
+        return;
+    }
     bench.tally.tests("native", Report::Libtest, test);
 }
 
@@ -173,6 +181,9 @@ fn direct(bench: &mut Bench<'_>) {
 }
 
 fn release(bench: &mut Bench<'_>) {
+    if !bench.gdb() {
+        return;
+    }
     let mut test = bench.workspace.cargo("test");
     of_stacks(test.arg("--release"));
     bench.tally.tests("release", Report::Libtest, &mut test);

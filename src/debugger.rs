@@ -1,0 +1,134 @@
+//! A map of the tables for debuggers: what `debug/gdb.py` reads in a stopped process or a core file.
+//!
+//! ```text
+//!   arch's word ──► Runtime ──► Scheduler ──► Tasks ──► blocks: id, state, stack, name, context while blocked
+//!                                        └──► RunQueue: contexts while ready
+//! ```
+//!
+//! The script knows the way; where the fields are is the compiler's choice, so it is written down here, in a constant that only a
+//! debugger reads. So the script needs no debug information, which release builds do not have.
+//!
+//! *Same List*: the script unpacks the map by a list of the same names in the same order. [`VERSION`] changes when a field's meaning does.
+#![allow(unsafe_code, reason = "a name for the debugger to find it by")]
+
+use crate::run_queue::RunQueue;
+use crate::runtime::Runtime;
+use crate::scheduler::Scheduler;
+use crate::stacks::StackMemory;
+use crate::task::{TaskBlock, Tasks};
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::mem::offset_of;
+use windlass_arch as arch;
+
+const VERSION: usize = 1;
+
+/// Declares the map, with each number's value beside its name.
+macro_rules! map {
+    ($($name:ident: $value:expr,)+) => {
+        #[repr(C)]
+        struct Map {
+            $($name: u32,)+
+            samples: Samples,
+        }
+
+        #[used]
+        #[unsafe(export_name = "windlass_debugger_map")]
+        static MAP: Map = Map {
+            $($name: $value as u32,)+
+            samples: Samples {
+                vec: Vec::new(),
+                nameless: None,
+                named: Some(Cow::Borrowed("sample")),
+            },
+        };
+
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$(stringify!($name)),+];
+    };
+}
+
+/// Values of the standard library's types, in which a debugger sees how they are laid out.
+#[repr(C)]
+struct Samples {
+    /// Its pointer is the only word that is not 0; the length is the smaller of the others.
+    vec: Vec<u64>,
+    nameless: Option<Cow<'static, str>>,
+    /// One word is 6, one points at the text, and the third tells it from `nameless`.
+    named: Option<Cow<'static, str>>,
+}
+
+map! {
+    version: VERSION,
+    // Contexts are stack pointers: there are stacks to walk.
+    has_stacks: matches!(arch::BACKEND.as_bytes(), b"x86_64"),
+    runtime_scheduler: Runtime::SCHEDULER,
+    scheduler_running: Scheduler::FIELDS[0],
+    scheduler_ready: Scheduler::FIELDS[1],
+    scheduler_tasks: offset_of!(Scheduler, tasks),
+    queue_slot: RunQueue::FIELDS[0],
+    queue_head: RunQueue::FIELDS[1],
+    queue_tail: RunQueue::FIELDS[2],
+    queue_mask: RunQueue::FIELDS[3],
+    queue_entries: RunQueue::FIELDS[4],
+    tasks_chunks: Tasks::CHUNKS,
+    chunk_length: Tasks::CHUNK_LENGTH,
+    block_size: size_of::<TaskBlock>(),
+    block_context: offset_of!(TaskBlock, context),
+    block_object: TaskBlock::FIELDS[0],
+    block_waiting: offset_of!(TaskBlock, waiting),
+    block_flags: TaskBlock::FIELDS[1],
+    block_generation: TaskBlock::FIELDS[2],
+    block_index: TaskBlock::FIELDS[3],
+    block_name: TaskBlock::FIELDS[4],
+    block_stack: offset_of!(TaskBlock, stack),
+    stack_limit: StackMemory::FIELDS[0],
+    stack_size: StackMemory::FIELDS[1],
+}
+
+// So that a block without a stack has a null limit.
+const _: () = assert!(size_of::<Option<StackMemory>>() == size_of::<StackMemory>());
+
+#[cfg(test)]
+mod tests {
+    use super::{MAP, NAMES, VERSION};
+    use crate::task::Waiting;
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    const SCRIPT: &str = include_str!("../debug/gdb.py");
+
+    /// The strings of a tuple in the script.
+    fn strings(name: &str) -> Vec<&'static str> {
+        let (_, rest) = SCRIPT.split_once(&format!("\n{name} = (")).expect("the script has it");
+        let (list, _) = rest.split_once(")\n").expect("it ends");
+        list.split('"').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn the_script_has_the_same_list_and_version() {
+        assert_eq!(strings("FIELDS"), NAMES);
+        assert!(SCRIPT.contains(&format!("\nVERSION = {VERSION}\n")));
+        assert_eq!(MAP.version as usize, VERSION);
+    }
+
+    #[test]
+    fn the_script_says_what_tasks_wait_for_as_reports_do() {
+        let all = [
+            Waiting::Nothing,
+            Waiting::Sleep,
+            Waiting::Park,
+            Waiting::Join,
+            Waiting::Send,
+            Waiting::Receive,
+            Waiting::Lock,
+            Waiting::Condvar,
+            Waiting::WaitGroup,
+            Waiting::Host,
+            Waiting::Exit,
+        ];
+        assert!(all.iter().enumerate().all(|(number, &waiting)| number == waiting as usize));
+        assert_eq!(strings("WAITING"), all.map(|waiting| waiting.to_string()));
+    }
+}
