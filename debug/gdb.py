@@ -61,6 +61,13 @@ WAITING = (
     "waiting for a wait group",
     "in a host call",
     "in exit",
+    "sending to a remote channel",
+    "receiving from a remote channel",
+    "locking a remote mutex",
+    "waiting for a remote condition variable",
+    "acquiring a remote semaphore",
+    "joining a task of a pool",
+    "waiting for work of its pool",
 )
 READY, JOIN, HOST_CALL = 0, 3, 9
 

@@ -127,6 +127,13 @@ mod tests {
             Waiting::WaitGroup,
             Waiting::Host,
             Waiting::Exit,
+            Waiting::RemoteSend,
+            Waiting::RemoteReceive,
+            Waiting::RemoteLock,
+            Waiting::RemoteCondvar,
+            Waiting::RemoteSemaphore,
+            Waiting::PoolJoin,
+            Waiting::PoolWork,
         ];
         assert!(all.iter().enumerate().all(|(number, &waiting)| number == waiting as usize));
         assert_eq!(strings("WAITING"), all.map(|waiting| waiting.to_string()));

@@ -37,6 +37,7 @@ pub(crate) fn yield_now() {
 /// load anew in each turn of a loop that yields.
 #[cold]
 #[inline(never)]
+#[expect(clippy::extra_unused_type_parameters, reason = "that is what makes it generic")]
 fn give_way<T>() -> bool {
     match runtime::with(|scheduler| scheduler.give_way()) {
         None => return false,
@@ -365,9 +366,7 @@ fn may_be_woken_remotely() -> bool {
             // An unpark ends a `park` and nothing else.
             Waiting::Park => block.remote().is_some_and(|remote| remote.is_shared()),
             // Nobody knows which threads have the other end.
-            #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
-            Waiting::Remote(_) => true,
-            _ => false,
+            waiting => waiting.is_remote(),
         })
     })
 }

@@ -205,7 +205,7 @@ pub struct Stats {
     pub tasks: usize,
     /// Stacks in use and in the pool.
     pub stacks: StackCounts,
-    /// How often a task was continued so far.
+    /// How often a task was continued so far, or went on because nobody else was ready when it yielded.
     pub switches: u64,
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct HostLoop {
     pub(crate) done: bool,
     /// The task whose host call brought us here, or none.
     caller: Option<TaskRef>,
+    /// What was left of the caller's turns.
+    left: u32,
 }
 
 /// How a task blocks.
@@ -178,6 +180,8 @@ impl Scheduler {
 
     /// Makes the tables as small as the tasks allow. No free block has a stack.
     pub(crate) fn shrink(&mut self) {
+        // Void timers may be of blocks that are given up.
+        self.timers.clean_up(&self.tasks);
         let blocks = self.tasks.shrink();
         self.ready.shrink(blocks);
         self.timers.shrink(blocks);
@@ -378,7 +382,7 @@ impl Scheduler {
     #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
     pub(crate) fn wake_remote(&mut self, id: TaskId) {
         let Some(task) = self.tasks.find(id) else { return };
-        if matches!(task.waiting.get(), Waiting::Remote(_)) {
+        if task.waiting.get().is_remote() {
             self.wake(task, Wake::Done);
         }
     }
@@ -428,7 +432,12 @@ impl Scheduler {
     pub(crate) fn next(&mut self) -> Option<Context> {
         self.ready.fetch_ahead(TURNS as usize);
         self.set_countdown(TURNS + 1);
-        self.take_next()
+        let next = self.take_next();
+        if next.is_none() {
+            // The platform is asked to wait, which is the user's code: *Countdown*.
+            self.host_runs();
+        }
+        next
     }
 
     /// The host loop has control again.
@@ -442,7 +451,7 @@ impl Scheduler {
             return None;
         }
         room::reserve(&mut self.loops, 1).ok()?;
-        let caller = self.running();
+        let (caller, left) = (self.running(), self.countdown);
         self.host_runs();
         if let Some(caller) = caller {
             caller.wait_for(Waiting::Host);
@@ -454,7 +463,7 @@ impl Scheduler {
                 task.set(Flags::AWAITED);
             }
         }
-        room::push(&mut self.loops, HostLoop { name, task, done, caller });
+        room::push(&mut self.loops, HostLoop { name, task, done, caller, left });
         Some(())
     }
 
@@ -465,10 +474,10 @@ impl Scheduler {
         if let Some(caller) = host_loop.caller {
             caller.waiting.set(Waiting::Nothing);
         }
-        // The enclosing call may have been finished by the loop that just ended: return at the next switch. And the timers
-        // were served just now or need serving soon.
+        // The enclosing call may have been finished by the loop that just ended: return at the next switch. Else the caller has the turns
+        // that it had left: a task that calls the host again and again keeps nobody from looking at the enclosing call's deadline.
         let leave = host_loop.caller.is_none() || self.innermost_done() || self.ended.is_some();
-        self.set_countdown(if leave { 1 } else { TURNS });
+        self.set_countdown(if leave { 1 } else { host_loop.left.max(1) });
         Some(host_loop)
     }
 

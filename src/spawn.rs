@@ -274,7 +274,7 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    // SAFETY: `Packet::prepare` gave the block.
+    // SAFETY: `Start::prepare` gives its own address, which is the block's.
     let me = unsafe { TaskRef::from_raw(arg.cast_const().cast()) };
     // SAFETY: `spawn` put the closure there; the task starts once.
     let f = unsafe { place::<F>(me.top.get()).read() };

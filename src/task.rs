@@ -10,14 +10,14 @@
 //!                                                   calls the host ─────┘
 //! ```
 //!
-//! 1 [`Tasks::admit`] or [`Tasks::reuse`], 2 `Scheduler::next`, 3 `Scheduler::yield_now`, 4 `Scheduler::block`, 5 `Scheduler::exit`,
+//! 1 [`Tasks::admit`] or [`Tasks::reuse`], 2 `Scheduler::next`, 3 `Scheduler::take_turn`, 4 `Scheduler::block`, 5 `Scheduler::exit`,
 //! 6 [`Tasks::free`]. Ready and running are told apart by the scheduler's word alone, so a yield touches no block.
 //!
 //! Invariants:
 //! * *One Home*: a task is in at most one of the run queue (ready), a wait queue (blocked) and nowhere; a blocked task may be in the
 //!   timer queue besides.
 //! * *Fresh Ids*: a block's generation grows each time it is freed, so a stale [`TaskId`] finds nothing.
-//! * *Stable Blocks*: a block stays where it is until its runtime is dropped, and a [`TaskRef`] is used only by the thread of that
+//! * *Stable Blocks*: a block stays where it is until its runtime is dropped, or `shrink` gives it up while nobody uses it; and a [`TaskRef`] is used only by the thread of that
 //!   runtime, while it exists. So following one needs no look-up and no check.
 #![allow(unsafe_code, reason = "task blocks are reached through plain pointers (Stable Blocks)")]
 
@@ -65,6 +65,11 @@ impl fmt::Debug for TaskId {
 
 /// What a blocked task waits for, for reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    not(all(feature = "pool", not(target_arch = "wasm32"))),
+    allow(dead_code, reason = "the numbers are the same everywhere, for the debugger")
+)]
+#[repr(u8)]
 pub(crate) enum Waiting {
     /// Not blocked.
     Nothing,
@@ -78,13 +83,25 @@ pub(crate) enum Waiting {
     Lock,
     Condvar,
     WaitGroup,
-    /// For something that other threads share.
-    #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
-    Remote(crate::remote::What),
     /// For the host, which called in again.
     Host,
     /// For ever: the module has ended.
     Exit,
+    /// From here on: for something that other threads share, as `remote::What` says.
+    RemoteSend,
+    RemoteReceive,
+    RemoteLock,
+    RemoteCondvar,
+    RemoteSemaphore,
+    PoolJoin,
+    PoolWork,
+}
+
+impl Waiting {
+    /// Whether another thread ends it.
+    pub(crate) fn is_remote(self) -> bool {
+        self as u8 >= Waiting::RemoteSend as u8
+    }
 }
 
 impl fmt::Display for Waiting {
@@ -99,10 +116,15 @@ impl fmt::Display for Waiting {
             Waiting::Lock => "locking a mutex",
             Waiting::Condvar => "waiting for a condition variable",
             Waiting::WaitGroup => "waiting for a wait group",
-            #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
-            Waiting::Remote(what) => what.as_str(),
             Waiting::Host => "in a host call",
             Waiting::Exit => "in exit",
+            Waiting::RemoteSend => "sending to a remote channel",
+            Waiting::RemoteReceive => "receiving from a remote channel",
+            Waiting::RemoteLock => "locking a remote mutex",
+            Waiting::RemoteCondvar => "waiting for a remote condition variable",
+            Waiting::RemoteSemaphore => "acquiring a remote semaphore",
+            Waiting::PoolJoin => "joining a task of a pool",
+            Waiting::PoolWork => "waiting for work of its pool",
         })
     }
 }
@@ -166,6 +188,8 @@ pub(crate) struct TaskBlock {
     pub(crate) waiting: Cell<Waiting>,
     pub(crate) wake: Cell<Wake>,
     flags: Cell<Flags>,
+    /// The age of its timer, if it has one.
+    pub(crate) timer_age: Cell<u32>,
     /// When its timer expires, if it has one.
     pub(crate) timer: Cell<Instant>,
     generation: Cell<u32>,
@@ -205,6 +229,7 @@ impl TaskBlock {
             waiting: Cell::new(Waiting::Nothing),
             wake: Cell::new(Wake::Done),
             flags: Cell::new(flags),
+            timer_age: Cell::new(0),
             timer: Cell::new(NEVER),
             generation: Cell::new(0),
             index,
@@ -522,6 +547,13 @@ impl Tasks {
     /// Changes how many tasks there may be; those that are alive stay.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.most = most;
+        while self.usable > most
+            && let Some(task) = self.free
+        {
+            self.free = task.joiner.replace(self.barred);
+            self.barred = Some(task);
+            self.usable -= 1;
+        }
         // Those that are in use are looked at when they become free.
         self.forget_usual();
     }
@@ -837,5 +869,9 @@ mod tests {
         }
         assert!(tasks.take_surplus().is_none());
         assert_eq!((tasks.alive(), tasks.is_full()), (1, false));
+        // Two are free, and one of them is one too many.
+        tasks.set_most(2);
+        assert!(tasks.take_surplus().is_none());
+        assert!(tasks.admit().is_some() && tasks.is_full() && tasks.admit().is_none());
     }
 }

@@ -4,7 +4,7 @@
 //! inserted. Deadlines are absolute, so a late insertion cannot shorten somebody's sleep (a queue of differences can: the sleeper that
 //! comes late must count from the base of the queue, not from its own start).
 //!
-//! *Deadline Home*: a task's block says when its timer expires. A timer in the heap that says otherwise is *void*: it was cancelled. The first
+//! *Deadline Home*: a task's block says when its timer expires, and which one that is, by its age. A timer in the heap that says otherwise is *void*: it was cancelled. The first
 //! timer is never void, so [`TimerQueue::earliest`] is exact.
 //!
 //! Nothing points from a task to its place in the heap: to keep that true at each step of a sift is a cache miss a level with many sleepers
@@ -46,7 +46,8 @@ impl Timer {
     }
 
     fn is_void(&self, tasks: &Tasks) -> bool {
-        tasks.at(self.task).timer.get() != self.deadline
+        let task = tasks.at(self.task);
+        task.timer.get() != self.deadline || task.timer_age.get() != self.age
     }
 }
 
@@ -90,6 +91,7 @@ impl TimerQueue {
             self.clean_up(tasks);
         }
         task.timer.set(deadline);
+        task.timer_age.set(self.next_age);
         let timer = Timer { deadline, age: self.next_age, task: task.number() };
         self.next_age = self.next_age.wrapping_add(1);
         room::push(&mut self.heap, timer);
@@ -141,7 +143,7 @@ impl TimerQueue {
 
     /// Drops every void timer.
     #[cold]
-    fn clean_up(&mut self, tasks: &Tasks) {
+    pub(crate) fn clean_up(&mut self, tasks: &Tasks) {
         self.heap.retain(|timer| !timer.is_void(tasks));
         self.void = 0;
         for place in (0..self.heap.len().div_ceil(FAN)).rev() {
@@ -261,6 +263,23 @@ mod tests {
         assert_eq!(queue.heap.capacity(), capacity);
         assert_eq!(queue.expire(Instant::from_nanos(1), &table), Some(tasks[0]));
         assert_eq!((queue.earliest(), queue.heap.len(), queue.void), (None, 0, 0));
+    }
+
+    #[test]
+    fn a_timer_that_was_cancelled_and_set_again_is_the_last_of_its_deadline() {
+        let (table, tasks) = tasks(3);
+        let mut queue = TimerQueue::new();
+        queue.reserve(3).expect("memory");
+        let deadline = Instant::from_nanos(7);
+        queue.insert(tasks[0], Instant::from_nanos(1), &table);
+        for task in [tasks[1], tasks[2]] {
+            queue.insert(task, deadline, &table);
+        }
+        queue.remove(tasks[1], &table);
+        queue.insert(tasks[1], deadline, &table);
+        let order = core::iter::from_fn(|| queue.expire(deadline, &table)).collect::<Vec<_>>();
+        assert_eq!(order, [tasks[0], tasks[2], tasks[1]]);
+        assert_eq!((queue.heap.len(), queue.void), (0, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! *Anchored*: while a node is linked, it stays where it is and so does the queue: the blocked call borrows both, and a suspended
 //! task's stack, which holds that borrow, is never freed while the task may go on. The node leaves the queue before the call returns.
 //!
-//! The head's `previous` and the tail's `next` are stale: the queue itself knows who its ends are. That saves a waker two stores.
+//! The head's `previous` is stale, as the queue itself knows its head; that saves a waker a look at the next node. The tail's `next` is null.
 #![allow(unsafe_code, reason = "nodes on other tasks' stacks are reached through pointers (Anchored)")]
 
 use crate::task::TaskRef;

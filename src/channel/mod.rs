@@ -46,7 +46,7 @@ use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::fmt;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 
 /// Returns a channel that holds nothing: `send` waits until a receiver takes the value.
 pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
@@ -141,6 +141,16 @@ impl<T> Offer<T> {
     }
 }
 
+/// A sender's offer before it waits: if it may not (outside of tasks that is a panic), the value is dropped as any other.
+struct Unsent<T>(Offer<T>);
+
+impl<T> Drop for Unsent<T> {
+    fn drop(&mut self) {
+        // SAFETY: Filled: nobody has seen it.
+        drop(unsafe { self.0.take() });
+    }
+}
+
 impl<T> Channel<T> {
     /// Wakes the longest waiting end of `side`, for it has what it waited for, or will have: its offer stays until the next switch.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
@@ -189,13 +199,14 @@ impl<T> Channel<T> {
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[track_caller]
     fn wait_to_send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
-        let offer = Offer::of(MaybeUninit::new(value));
-        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.node);
+        let offer = Unsent(Offer::of(MaybeUninit::new(value)));
+        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.0.node);
+        let offer = ManuallyDrop::new(offer);
         if wake == Wake::Done {
             return Ok(());
         }
         // SAFETY: Filled.
-        let value = unsafe { offer.take() };
+        let value = unsafe { offer.0.take() };
         Err(match wake {
             Wake::TimedOut => SendError::TimedOut(value),
             Wake::Cancelled => SendError::Cancelled(value),
@@ -286,7 +297,10 @@ impl<T> Channel<T> {
             return false;
         }
         self.is_plain.set(false);
-        if self.receivers.waiting.is_empty() && self.senders.waiting.is_empty() {
+        if self.receivers.waiting.is_empty() && self.senders.waiting.is_empty()
+            || runtime::existing().is_none()
+        {
+            // Nobody waits, or nobody of those who do will go on: their thread is ending.
             return true;
         }
         runtime::with(|scheduler| {

@@ -51,6 +51,8 @@ pub use condvar::Condvar;
 pub use mutex::{Mutex, MutexGuard};
 pub use semaphore::Semaphore;
 
+use crate::task::Waiting;
+
 /// What a task waits for, for reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum What {
@@ -66,17 +68,17 @@ pub(crate) enum What {
 }
 
 impl What {
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn waiting(self) -> Waiting {
         match self {
-            What::Send => "sending to a remote channel",
-            What::Receive => "receiving from a remote channel",
-            What::Lock => "locking a remote mutex",
-            What::Condvar => "waiting for a remote condition variable",
-            What::Semaphore => "acquiring a remote semaphore",
+            What::Send => Waiting::RemoteSend,
+            What::Receive => Waiting::RemoteReceive,
+            What::Lock => Waiting::RemoteLock,
+            What::Condvar => Waiting::RemoteCondvar,
+            What::Semaphore => Waiting::RemoteSemaphore,
             #[cfg(feature = "pool")]
-            What::Join => "joining a task of a pool",
+            What::Join => Waiting::PoolJoin,
             #[cfg(feature = "pool")]
-            What::Work => "waiting for work of its pool",
+            What::Work => Waiting::PoolWork,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::dispatcher;
 use crate::inbox::Remote;
 use crate::runtime;
 use crate::scheduler::Block;
-use crate::task::{Waiting, Wake};
+use crate::task::Wake;
 use crate::time::{Duration, Moment};
 use crate::unparker::Wakeup;
 
@@ -36,7 +36,8 @@ pub(crate) fn wake(remote: &Remote) {
 
 /// Blocks the running task until it is woken, for its present wait or an earlier one.
 pub(crate) fn block(what: What, deadline: Option<Moment>) -> Wake {
-    dispatcher::block(what.as_str(), &Block { deadline, ..Block::on(Waiting::Remote(what)) })
+    // Only a task gets here, so the name is for nobody.
+    dispatcher::block("remote", &Block { deadline, ..Block::on(what.waiting()) })
 }
 
 /// The moment, by the runtime's clock, that lies `timeout` ahead.

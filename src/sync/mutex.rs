@@ -121,7 +121,10 @@ impl<T: ?Sized> Mutex<T> {
     /// Hands the lock to the task that has waited longest.
     #[cold]
     fn hand_over(&self) {
-        runtime::with(|scheduler| scheduler.wake_first(&self.waiting, Wake::Done));
+        // Where the thread is ending, nobody goes on.
+        if runtime::existing().is_some() {
+            runtime::with(|scheduler| scheduler.wake_first(&self.waiting, Wake::Done));
+        }
     }
 }
 

@@ -20,6 +20,8 @@ impl TimerQueue {
         Ok(())
     }
 
+    pub(crate) fn clean_up(&mut self, _: &Tasks) {}
+
     pub(crate) fn shrink(&mut self, _: usize) {}
 
     pub(crate) fn earliest(&self) -> Option<Moment> {

@@ -267,10 +267,11 @@ impl Model {
             return Err(NOTHING);
         }
         let task = self.spawn(script, false).ok_or(NOTHING)?;
+        let left = self.countdown;
         self.loops.push(Loop { task, done: false });
         let done = self.drive();
         self.loops.pop();
-        self.countdown = if self.innermost_done() { 1 } else { TURNS };
+        self.countdown = if self.innermost_done() { 1 } else { left.max(1) };
         if done {
             return Ok(task);
         }

@@ -24,12 +24,9 @@ const NATIVE_FEATURES: &[&str] = &[
     "std,scheduler",
     "std,scheduler,asynchronous",
     "std,scheduler,timers",
-<<<<<<< ours
+    "asan",
     "pool",
     "pool,timers",
-=======
-    "asan",
->>>>>>> theirs
 ];
 
 /// And on wasm32.

@@ -17,11 +17,8 @@ mod programs;
 mod setup;
 mod tally;
 mod test;
-<<<<<<< ours
 mod tsan;
-=======
 mod valgrind;
->>>>>>> theirs
 mod workspace;
 
 use std::env;

@@ -47,11 +47,8 @@ const TOOLS: &[Tool] = &[
     Tool { name: "gdb", does: "the debugger, for tests of its script", install: |_| gdb() },
     Tool { name: "valgrind", does: "memcheck and cachegrind", install: |_| valgrind() },
     Tool { name: "clang", does: "clang and wasm-ld, for programs in C", install: |_| clang() },
-<<<<<<< ours
     Tool { name: "valgrind", does: "valgrind, which counts instructions", install: |_| valgrind() },
-=======
     Tool { name: "nightly", does: "the toolchain that has sanitizers", install: |_| nightly() },
->>>>>>> theirs
 ];
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
@@ -210,17 +207,6 @@ pub(crate) fn clang() -> Result<()> {
     }
 }
 
-<<<<<<< ours
-/// `valgrind`, which counts instructions.
-pub(crate) fn valgrind() -> Result<()> {
-    let version = || process::ask(Command::new("valgrind").arg("--version"));
-    if version().is_none() && which("apt-get").is_some() {
-        apt_install(&["valgrind"])?;
-    }
-    let found = version()
-        .ok_or_else(|| Error::new("`valgrind` is missing; install it with\n  apt-get install valgrind"))?;
-    eprintln!("valgrind: {found}");
-=======
 /// `gdb`, with Python.
 pub(crate) fn gdb() -> Result<()> {
     program("gdb")?;
@@ -263,7 +249,6 @@ pub(crate) fn nightly() -> Result<()> {
         )
     })?;
     eprintln!("nightly: {version}");
->>>>>>> theirs
     Ok(())
 }
 
