@@ -189,6 +189,7 @@ pub(crate) struct TaskBlock {
     pub(crate) wake: Cell<Wake>,
     flags: Cell<Flags>,
     /// The age of its timer, if it has one.
+    #[cfg(feature = "timers")]
     pub(crate) timer_age: Cell<u32>,
     /// When its timer expires, if it has one.
     pub(crate) timer: Cell<Instant>,
@@ -229,6 +230,7 @@ impl TaskBlock {
             waiting: Cell::new(Waiting::Nothing),
             wake: Cell::new(Wake::Done),
             flags: Cell::new(flags),
+            #[cfg(feature = "timers")]
             timer_age: Cell::new(0),
             timer: Cell::new(NEVER),
             generation: Cell::new(0),
@@ -243,6 +245,7 @@ impl TaskBlock {
     }
 
     /// The block's number, for [`Tasks::at`].
+    #[cfg(feature = "timers")]
     pub(crate) fn number(&self) -> u32 {
         self.index
     }
@@ -645,8 +648,8 @@ impl Tasks {
         if KEEPS && !odd {
             task.begin_at(KEPT_PACKET);
         }
-        drop(task.name.take());
-        drop(task.remote.take());
+        task.name.set(None);
+        task.remote.set(None);
         self.keep(task);
         if KEEPS && odd {
             self.kept = task.joiner.replace(self.surplus);
@@ -741,6 +744,7 @@ impl Tasks {
     }
 
     /// The block with this number, which exists.
+    #[cfg(feature = "timers")]
     pub(crate) fn at(&self, number: u32) -> TaskRef {
         let index = number as usize;
         TaskRef(NonNull::from(&self.chunks[index / CHUNK][CHUNK - 1 - index % CHUNK]))

@@ -227,7 +227,7 @@ mod tests {
                 queue.insert(task, Instant::from_nanos(deadline), &table);
                 let at = model.partition_point(|&(d, _)| d <= deadline);
                 model.insert(at, (deadline, task));
-                if next() % keep == 0 {
+                if next().is_multiple_of(keep) {
                     let (_, victim) = model.remove(next() as usize % model.len());
                     queue.remove(victim, &table);
                     assert_eq!(victim.timer.get(), NEVER);
