@@ -134,6 +134,7 @@ impl Scheduler {
         self.turns + u64::from(self.budget - self.countdown)
     }
 
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn set_countdown(&mut self, budget: u32) {
         self.turns = self.switches();
         self.budget = budget;
@@ -141,6 +142,7 @@ impl Scheduler {
     }
 
     /// No task runs.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn host_runs(&mut self) {
         self.running = TaskRef::NOBODY;
         self.set_countdown(1);
@@ -476,8 +478,9 @@ impl Scheduler {
         }
         // The enclosing call may have been finished by the loop that just ended: return at the next switch. Else the caller has the turns
         // that it had left: a task that calls the host again and again keeps nobody from looking at the enclosing call's deadline.
-        let leave = host_loop.caller.is_none() || self.innermost_done() || self.ended.is_some();
-        self.set_countdown(if leave { 1 } else { host_loop.left.max(1) });
+        let leave = self.innermost_done() || self.ended.is_some();
+        // Of the host, too, 1 was left: *Countdown*.
+        self.set_countdown(if leave { 1 } else { host_loop.left });
         Some(host_loop)
     }
 

@@ -498,10 +498,8 @@ pub(crate) struct Tasks {
     surplus: Option<TaskRef>,
     /// Free blocks without a stack.
     free: Option<TaskRef>,
-    /// Free blocks without a stack that are not used, because there may not be so many tasks.
-    barred: Option<TaskRef>,
-    /// How many blocks are not barred.
-    usable: usize,
+    /// How many blocks are not in that list.
+    taken: usize,
     most: usize,
     /// The generation of new blocks: above that of all blocks that were given up (Fresh Ids).
     generation: u32,
@@ -524,22 +522,12 @@ impl Tasks {
 impl Tasks {
     /// A table without blocks, for at most so many tasks.
     pub(crate) const fn new(most: usize) -> Tasks {
-        Tasks {
-            kept: None,
-            surplus: None,
-            free: None,
-            barred: None,
-            usable: 0,
-            most,
-            generation: 0,
-            chunks: Vec::new(),
-        }
+        Tasks { kept: None, surplus: None, free: None, taken: 0, most, generation: 0, chunks: Vec::new() }
     }
 
     /// How many blocks are not free. Counts, so it takes its time.
     pub(crate) fn alive(&self) -> usize {
-        let free = list(self.kept).chain(list(self.surplus)).chain(list(self.free)).count();
-        self.usable - free
+        self.taken - list(self.kept).chain(list(self.surplus)).count()
     }
 
     /// How many free blocks have stacks. Counts, too.
@@ -550,20 +538,13 @@ impl Tasks {
     /// Changes how many tasks there may be; those that are alive stay.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.most = most;
-        while self.usable > most
-            && let Some(task) = self.free
-        {
-            self.free = task.joiner.replace(self.barred);
-            self.barred = Some(task);
-            self.usable -= 1;
-        }
-        // Those that are in use are looked at when they become free.
+        // A warm spawn does not look at the limit: there are no warm ones but those that come back from now on.
         self.forget_usual();
     }
 
     /// Whether there may not be one more task. Right where neither kept nor surplus blocks are left.
     pub(crate) fn is_full(&self) -> bool {
-        self.free.is_none() && self.usable >= self.most
+        self.taken >= self.most
     }
 
     fn capacity(&self) -> usize {
@@ -585,10 +566,10 @@ impl Tasks {
         room::reserve(&mut chunk, CHUNK)?;
         // So that the lowest number is used first.
         for index in (first..first + CHUNK as u32).rev() {
-            let block = TaskBlock::new(index, Flags::EXITED, home, self.barred);
+            let block = TaskBlock::new(index, Flags::EXITED, home, self.free);
             block.generation.set(self.generation);
             room::push(&mut chunk, block);
-            self.barred = chunk.last().map(|block| TaskRef(NonNull::from(block)));
+            self.free = chunk.last().map(|block| TaskRef(NonNull::from(block)));
         }
         room::push(&mut self.chunks, chunk);
         Ok(())
@@ -596,14 +577,12 @@ impl Tasks {
 
     /// Takes a free block without a stack, if there is one and there may be one more task; the caller fills it.
     pub(crate) fn admit(&mut self) -> Option<TaskRef> {
-        if self.free.is_none() && self.usable < self.most {
-            let task = self.barred?;
-            self.barred = task.joiner.take();
-            self.free = Some(task);
-            self.usable += 1;
+        if self.taken >= self.most {
+            return None;
         }
         let task = self.free?;
         self.free = task.joiner.take();
+        self.taken += 1;
         task.flags.set(Flags::NONE);
         Some(task)
     }
@@ -648,8 +627,8 @@ impl Tasks {
         if KEEPS && !odd {
             task.begin_at(KEPT_PACKET);
         }
-        task.name.set(None);
-        task.remote.set(None);
+        drop(task.name.take());
+        let _ = task.remote.take();
         self.keep(task);
         if KEEPS && odd {
             self.kept = task.joiner.replace(self.surplus);
@@ -661,13 +640,8 @@ impl Tasks {
     pub(crate) fn take_surplus(&mut self) -> Option<StackMemory> {
         loop {
             let task = self.surplus?;
-            let list = if self.usable > self.most {
-                self.usable -= 1;
-                &mut self.barred
-            } else {
-                &mut self.free
-            };
-            self.surplus = task.joiner.replace(list.replace(task));
+            self.surplus = task.joiner.replace(self.free.replace(task));
+            self.taken -= 1;
             // A block whose task could not be spawned has none.
             if let Some(stack) = task.stack.take() {
                 return Some(stack);
@@ -721,12 +695,12 @@ impl Tasks {
             }
         }
         self.chunks.shrink_to_fit();
-        // Those that are left in the lists, by number; none of them counts until it is used.
-        (self.free, self.barred, self.usable) = (None, None, self.capacity());
+        // Those that are left in the list, by number.
+        (self.free, self.taken) = (None, self.capacity());
         for block in self.chunks.iter().rev().flatten().filter(|block| is_free(block)) {
-            block.joiner.set(self.barred);
-            self.barred = Some(TaskRef(NonNull::from(block)));
-            self.usable -= 1;
+            block.joiner.set(self.free);
+            self.free = Some(TaskRef(NonNull::from(block)));
+            self.taken -= 1;
         }
         self.capacity()
     }

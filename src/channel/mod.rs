@@ -46,7 +46,7 @@ use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::fmt;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::{self, MaybeUninit};
 
 /// Returns a channel that holds nothing: `send` waits until a receiver takes the value.
 pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
@@ -141,12 +141,12 @@ impl<T> Offer<T> {
     }
 }
 
-/// A sender's offer before it waits: if it may not (outside of tasks that is a panic), the value is dropped as any other.
-struct Unsent<T>(Offer<T>);
+/// Drops the value of a sender that may not wait: outside of tasks that is a panic.
+struct Unsent<'a, T>(&'a Offer<T>);
 
-impl<T> Drop for Unsent<T> {
+impl<T> Drop for Unsent<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: Filled: nobody has seen it.
+        // SAFETY: Filled: nobody has seen it, and the sender goes no further.
         drop(unsafe { self.0.take() });
     }
 }
@@ -199,14 +199,15 @@ impl<T> Channel<T> {
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[track_caller]
     fn wait_to_send(&self, value: T, deadline: Option<Moment>) -> Result<(), SendError<T>> {
-        let offer = Unsent(Offer::of(MaybeUninit::new(value)));
-        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.0.node);
-        let offer = ManuallyDrop::new(offer);
+        let offer = Offer::of(MaybeUninit::new(value));
+        let unsent = Unsent(&offer);
+        let wake = self.wait("Sender::send", Waiting::Send, &self.senders, deadline, &offer.node);
+        mem::forget(unsent);
         if wake == Wake::Done {
             return Ok(());
         }
         // SAFETY: Filled.
-        let value = unsafe { offer.0.take() };
+        let value = unsafe { offer.take() };
         Err(match wake {
             Wake::TimedOut => SendError::TimedOut(value),
             Wake::Cancelled => SendError::Cancelled(value),

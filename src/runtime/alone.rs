@@ -135,14 +135,6 @@ impl SuppliedStacks {
         }
     }
 
-    pub(crate) fn acquire_unguarded(&mut self, size: usize) -> Result<StackMemory, StackError> {
-        match SuppliedStacks::installed() {
-            Some(stacks) => stacks.acquire_unguarded(size),
-            // None has a guard.
-            None => self.0.acquire(size),
-        }
-    }
-
     pub(crate) fn trim(&mut self) {
         if let Some(stacks) = SuppliedStacks::installed() {
             stacks.trim();
