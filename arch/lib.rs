@@ -38,7 +38,7 @@
 //!
 //! # Backends
 //!
-//! * A CPU: one file with three functions, wrapped by `native.rs`.
+//! * A CPU: one file with the few functions that need assembly, wrapped by `native.rs`.
 //! * wasm32: the functions are imports of the module `windlass`, which the post-link tool defines (`docs/abi.md`).
 //! * OS threads that hand over a baton (`threads.rs`): slow, portable, for the tools that cannot follow a stack pointer.
 //!   Chosen by `--cfg windlass_backend="threads"` in `RUSTFLAGS`, and under Miri.

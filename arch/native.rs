@@ -1,6 +1,6 @@
-//! The seam on a CPU: what is the same for all of them, around the three functions of a CPU file.
+//! The seam on a CPU: what is the same for all of them, around the few functions of a CPU file.
 //!
-//! A context is a stack pointer. So is the host's: `run` is a switch that saves into the host word, `leave` one that
+//! A suspended context is a stack pointer, a fresh one a pointer to its [`Start`]; either way to a word that says where to go on. So is the host's: `run` is a switch that saves into the host word, `leave` one that
 //! continues what the host word holds.
 //!
 //! *Host Word.* While code runs on a context's stack, the word `host` is the stack pointer of the innermost `run`, with all

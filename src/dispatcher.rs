@@ -33,6 +33,7 @@ pub(crate) fn yield_now() {
 }
 
 /// The rest of a yield that is no turn. Returns whether a task runs at all.
+///
 /// Generic, so that it is compiled in the caller's crate: a call there needs no address out of a table, which the compiler would
 /// load anew in each turn of a loop that yields.
 #[cold]

@@ -219,7 +219,11 @@ pub fn stats() -> Stats {
         with(|scheduler| (scheduler.tasks.alive(), scheduler.tasks.stacks(), scheduler.switches()));
     let StackCounts { in_use, pooled } = current().stacks.borrow().counts();
     // What a free task block has kept is not in use, though the provider thinks so.
-    Stats { tasks, stacks: StackCounts { in_use: in_use - kept, pooled: pooled + kept }, switches }
+    Stats {
+        tasks,
+        stacks: StackCounts { in_use: in_use.saturating_sub(kept), pooled: pooled + kept },
+        switches,
+    }
 }
 
 /// Sets the stack size, in bytes, of later tasks that do not choose one: in a reactor, of its calls.

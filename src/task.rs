@@ -17,8 +17,8 @@
 //! * *One Home*: a task is in at most one of the run queue (ready), a wait queue (blocked) and nowhere; a blocked task may be in the
 //!   timer queue besides.
 //! * *Fresh Ids*: a block's generation grows each time it is freed, so a stale [`TaskId`] finds nothing.
-//! * *Stable Blocks*: a block stays where it is until its runtime is dropped, or `shrink` gives it up while nobody uses it; and a [`TaskRef`] is used only by the thread of that
-//!   runtime, while it exists. So following one needs no look-up and no check.
+//! * *Stable Blocks*: a block stays where it is until its runtime is dropped, or `shrink` gives it up while nobody uses it; and a
+//!   [`TaskRef`] is used only by the thread of that runtime, while it exists. So following one needs no look-up and no check.
 #![allow(unsafe_code, reason = "task blocks are reached through plain pointers (Stable Blocks)")]
 
 use crate::inbox::Remote;
