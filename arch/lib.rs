@@ -52,23 +52,22 @@ extern crate std;
 #[macro_use]
 mod words;
 
-// What there is. Everything that depends on the target is decided in this table and the next.
-
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(windows, target_os = "uefi"))))]
-#[path = "x86_64.rs"]
-mod cpu;
-
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(windows, target_os = "uefi"))))]
-#[doc(hidden)]
-pub mod native;
-
-#[cfg(all(
-    feature = "asan",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
-    not(any(windows, target_os = "uefi"))
-))]
-mod asan;
+// Everything that depends on the target is decided here. First the CPU, by its architecture and its ABI.
+cfg_select! {
+    all(target_arch = "x86_64", target_pointer_width = "64", not(any(windows, target_os = "uefi"))) => {
+        #[path = "x86_64.rs"]
+        mod cpu;
+        #[doc(hidden)]
+        pub mod native;
+        #[cfg(feature = "asan")]
+        mod asan;
+    }
+    // Without a CPU of its own.
+    any(target_arch = "wasm32", miri, windlass_backend = "threads") => {}
+    _ => {
+        compile_error!("windlass does not know this CPU or its ABI: docs/porting.md tells how to add it");
+    }
+}
 
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
@@ -79,23 +78,11 @@ pub mod wasm32;
 pub mod threads;
 
 // What the crate's root stands for.
-
-#[cfg(any(miri, windlass_backend = "threads"))]
-use threads as backend;
-
-#[cfg(all(target_arch = "wasm32", not(any(miri, windlass_backend = "threads"))))]
-use wasm32 as backend;
-
-#[cfg(not(any(target_arch = "wasm32", miri, windlass_backend = "threads")))]
-use native as backend;
-
-#[cfg(not(any(
-    all(target_arch = "x86_64", target_pointer_width = "64", not(any(windows, target_os = "uefi"))),
-    target_arch = "wasm32",
-    miri,
-    windlass_backend = "threads",
-)))]
-compile_error!("windlass does not know this CPU or its ABI: docs/porting.md tells how to add it");
+cfg_select! {
+    any(miri, windlass_backend = "threads") => { use threads as backend; }
+    target_arch = "wasm32" => { use wasm32 as backend; }
+    _ => { use native as backend; }
+}
 
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics", not(feature = "std")))]
 compile_error!(
