@@ -239,7 +239,8 @@ impl RunQueue {
 
     /// Asks the memory for the stacks of the next `count` tasks, if there are more ready than the cache holds.
     ///
-    /// Their contexts are in the ring, so the addresses are there without a look at anything cold, and the misses overlap.
+    /// Their contexts are in the ring, so the addresses are there without a look at anything cold, and the misses overlap. Not their blocks: a
+    /// task that yields touches none, and at 100,000 tasks they would take as much of the cache again (16 ns a yield for 9).
     #[inline]
     pub(crate) fn fetch_ahead(&mut self, count: usize) {
         // wasm has no such instruction.
@@ -249,9 +250,8 @@ impl RunQueue {
         for ahead in 0..count {
             let entry = self.at(self.head.wrapping_add(ahead * STEP));
             // SAFETY: as in `rotate`.
-            let Entry { context, task } = unsafe { *entry };
+            let context = unsafe { (*entry).context };
             arch::prefetch(context.as_raw());
-            task.prefetch();
         }
     }
 }

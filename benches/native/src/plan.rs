@@ -30,8 +30,10 @@ pub(crate) struct Family {
     pub(crate) cpus: usize,
 }
 
-/// Of yields, at least.
-const ROUNDS: u64 = 3;
+/// Of yields of each task, at least: the first few find nothing in the cache. Fewer where all take seconds.
+const fn rounds(tasks: u64) -> u64 {
+    if tasks < 1_000_000 { 20 } else { 5 }
+}
 
 /// Where families have no number.
 const NONE: &[u64] = &[0];
@@ -174,7 +176,7 @@ impl Family {
     /// Rounds down to what can be done, but not to less than says something: some rounds of all tasks.
     pub(crate) fn operations(&self, size: u64, n: u64) -> u64 {
         let (step, least) = match (self.whole, self.tasks) {
-            (true, true) => (size, ROUNDS),
+            (true, true) => (size, rounds(size)),
             (true, false) => (size, 1),
             (false, _) => (1, 1),
         };

@@ -96,6 +96,7 @@ fn shuffled(tasks: u64, n: u64) -> Measured {
             let meter = Arc::clone(&meter);
             task(tasks, move || {
                 park().expect("not cancelled");
+                yield_now();
                 turns(&meter, rounds);
             })
         };
