@@ -11,11 +11,15 @@
 //! *Anchored*: while a node is linked, it stays where it is and so does the queue: the blocked call borrows both, and a suspended
 //! task's stack, which holds that borrow, is never freed while the task may go on. The node leaves the queue before the call returns.
 //!
-//! The head's `previous` is stale, as the queue itself knows its head; that saves a waker a look at the next node. The tail's `next` is null.
+//! *Short Chain*: who the head's task is stands in the queue. Where two tasks hand a value back and forth, each step waits for what the other
+//! wrote; if that were found in the head, one load more would depend on where the other's stack is (a round trip took 14 ns instead of 11).
+//!
+//! *Written*: of a linked node `next` and `queue` are written; `previous` and `task` only if it was not the head when it came, and of the head
+//! they are stale: the queue itself knows them. The tail's `next` is null.
 #![allow(unsafe_code, reason = "nodes on other tasks' stacks are reached through pointers (Anchored)")]
 
 use crate::task::TaskRef;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::Cell;
 use core::mem::MaybeUninit;
 use core::ptr;
 
@@ -23,44 +27,61 @@ use core::ptr;
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
     head: Cell<*const Waiter>,
-    /// Stale while the queue is empty.
+    /// Stale while the queue is empty, as is `task`.
     tail: Cell<*const Waiter>,
+    /// The head's.
+    task: Cell<TaskRef>,
 }
 
 /// A blocked task's node.
 ///
 /// It has no content before it is in a queue: a blocking call need not write what `push` writes again.
 #[derive(Debug)]
-pub(crate) struct Waiter(UnsafeCell<MaybeUninit<Links>>);
+pub(crate) struct Waiter {
+    next: Late<*const Waiter>,
+    previous: Late<*const Waiter>,
+    queue: Late<*const WaitQueue>,
+    task: Late<TaskRef>,
+}
 
+/// What is written later, if at all.
 #[derive(Debug)]
-struct Links {
-    next: Cell<*const Waiter>,
-    previous: Cell<*const Waiter>,
-    queue: *const WaitQueue,
-    task: TaskRef,
+struct Late<T: Copy>(Cell<MaybeUninit<T>>);
+
+impl<T: Copy> Late<T> {
+    const fn new() -> Late<T> {
+        Late(Cell::new(MaybeUninit::uninit()))
+    }
+
+    #[inline(always)]
+    fn set(&self, value: T) {
+        self.0.set(MaybeUninit::new(value));
+    }
+
+    /// # Safety
+    /// It was written.
+    #[inline(always)]
+    unsafe fn get(&self) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.get().assume_init() }
+    }
 }
 
 impl Waiter {
     /// A node that is in no queue.
     #[inline(always)]
     pub(crate) const fn new() -> Waiter {
-        Waiter(UnsafeCell::new(MaybeUninit::uninit()))
-    }
-
-    /// # Safety
-    /// The node was put into a queue.
-    #[inline(always)]
-    unsafe fn links(&self) -> &Links {
-        // SAFETY: the caller's promise; after that only the cells inside change, but for a `push`, which comes after the node left its
-        // queue, when nobody holds this reference.
-        unsafe { (*self.0.get()).assume_init_ref() }
+        Waiter { next: Late::new(), previous: Late::new(), queue: Late::new(), task: Late::new() }
     }
 }
 
 impl WaitQueue {
     pub(crate) const fn new() -> WaitQueue {
-        WaitQueue { head: Cell::new(ptr::null()), tail: Cell::new(ptr::null()) }
+        WaitQueue {
+            head: Cell::new(ptr::null()),
+            tail: Cell::new(ptr::null()),
+            task: Cell::new(TaskRef::NOBODY),
+        }
     }
 
     #[inline(always)]
@@ -78,26 +99,41 @@ impl WaitQueue {
     /// Appends `waiter`, which is in no queue, for `task`. The caller upholds *Anchored* by blocking right away.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn push(&self, waiter: &Waiter, task: TaskRef) {
-        let previous = self.tail.replace(waiter);
-        let links = Links { next: Cell::new(ptr::null()), previous: Cell::new(previous), queue: self, task };
-        // SAFETY: the node is in no queue, so nobody looks at it.
-        unsafe { (*waiter.0.get()).write(links) };
-        if self.head.get().is_null() {
+        waiter.next.set(ptr::null());
+        waiter.queue.set(self);
+        if self.is_empty() {
             self.head.set(waiter);
+            self.task.set(task);
         } else {
+            let last = self.tail.get();
+            waiter.previous.set(last);
+            waiter.task.set(task);
             // SAFETY: the queue is not empty, so its tail is linked: Anchored.
-            unsafe { (*previous).links() }.next.set(waiter);
+            unsafe { &*last }.next.set(waiter);
         }
+        self.tail.set(waiter);
     }
 
     /// Takes the node off that has waited longest. Returns it and its task; it is alive until that goes on.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(crate) fn pop(&self) -> Option<(&Waiter, TaskRef)> {
         let first = self.first()?;
-        // SAFETY: it is linked.
-        let links = unsafe { first.links() };
-        self.head.set(links.next.get());
-        Some((first, links.task))
+        let task = self.task.get();
+        self.drop_head(first);
+        Some((first, task))
+    }
+
+    /// Takes `first`, the head, off.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn drop_head(&self, first: &Waiter) {
+        // SAFETY: Written: it is linked.
+        let next = unsafe { first.next.get() };
+        self.head.set(next);
+        // SAFETY: Anchored: it is null or linked.
+        if let Some(next) = unsafe { next.as_ref() } {
+            // SAFETY: Written: it was not the head until now.
+            self.task.set(unsafe { next.task.get() });
+        }
     }
 }
 
@@ -111,23 +147,19 @@ pub(crate) fn leave(task: TaskRef) {
 
 /// Takes `waiter`, which is in a queue, out of it.
 fn unlink(waiter: &Waiter) {
-    // SAFETY: it is linked.
-    let links = unsafe { waiter.links() };
-    // SAFETY: Anchored: the node is linked, so its queue is alive where it was.
-    let queue = unsafe { &*links.queue };
-    let next = links.next.get();
+    // SAFETY: Written, as it is linked; Anchored: so its queue is alive where it was.
+    let (next, queue) = unsafe { (waiter.next.get(), &*waiter.queue.get()) };
     if ptr::eq(queue.head.get(), waiter) {
-        queue.head.set(next);
+        queue.drop_head(waiter);
         return;
     }
-    let previous = links.previous.get();
-    // SAFETY: it is not the head, so it has a neighbour before it, which is linked: Anchored.
-    unsafe { (*previous).links() }.next.set(next);
-    if next.is_null() {
-        queue.tail.set(previous);
-    } else {
-        // SAFETY: a linked neighbour: Anchored.
-        unsafe { (*next).links() }.previous.set(previous);
+    // SAFETY: Written: it is not the head. So it has a neighbour before it, which is linked: Anchored.
+    let previous = unsafe { &*waiter.previous.get() };
+    previous.next.set(next);
+    // SAFETY: null, or a linked neighbour: Anchored.
+    match unsafe { next.as_ref() } {
+        Some(next) => next.previous.set(previous),
+        None => queue.tail.set(previous),
     }
 }
 
@@ -139,14 +171,14 @@ mod tests {
     use core::ptr;
 
     fn content(queue: &WaitQueue) -> Vec<TaskRef> {
-        let mut found = Vec::new();
-        let mut at = queue.first();
+        let mut found = Vec::from_iter(queue.first().map(|_| queue.task.get()));
+        // SAFETY: linked nodes are alive in this test, and written.
+        let next = |waiter: &Waiter| unsafe { waiter.next.get().as_ref() };
+        let mut at = queue.first().and_then(next);
         while let Some(waiter) = at {
-            // SAFETY: linked nodes are alive in this test.
-            let links = unsafe { waiter.links() };
-            found.push(links.task);
-            // SAFETY: as above.
-            at = unsafe { links.next.get().as_ref() };
+            // SAFETY: as above: it is not the head.
+            found.push(unsafe { waiter.task.get() });
+            at = next(waiter);
         }
         found
     }
