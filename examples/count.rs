@@ -3,7 +3,7 @@
 //! `docs/performance.md` has the command and the figures.
 
 use std::{env, hint::black_box};
-use windlass::{channel, reactor, run, spawn, yield_now};
+use windlass::{Duration, channel, current, reactor, run, sleep, spawn, yield_now};
 
 fn main() {
     let mut args = env::args().skip(1);
@@ -14,6 +14,16 @@ fn main() {
             let other = spawn(move || (0..n / 2).for_each(|_| yield_now()));
             (0..n / 2).for_each(|_| yield_now());
             other.join().expect("no panic");
+        }),
+        // The same while somebody sleeps and another thread could wake somebody: the host loop looks at the clock and the inbox.
+        "beside" => run(move || {
+            let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
+            let unparker = current().unparker();
+            let other = spawn(move || (0..n / 2).for_each(|_| yield_now()));
+            (0..n / 2).for_each(|_| yield_now());
+            other.join().expect("no panic");
+            sleeper.task().cancel();
+            drop(unparker);
         }),
         "rendezvous" => run(move || {
             let ((a, b), (c, d)) = (channel::rendezvous::<u64>(), channel::rendezvous::<u64>());
@@ -30,6 +40,6 @@ fn main() {
             reactor::initialize(|| ()).expect("an empty init");
             (0..n).for_each(|i| drop(black_box(reactor::call("same", move || i))));
         }
-        _ => eprintln!("usage: count yield|rendezvous|spawn|call N"),
+        _ => eprintln!("usage: count yield|beside|rendezvous|spawn|call N"),
     }
 }

@@ -12,7 +12,7 @@
 #![allow(unsafe_code, reason = "switches stacks")]
 
 use crate::runtime;
-use crate::scheduler::{Block, Decision};
+use crate::scheduler::{Block, Decision, GOES_ON};
 use crate::task::{Flags, TaskRef, Waiting, Wake};
 use crate::time::{Moment, instant};
 use windlass_arch::{self as arch, Context};
@@ -40,7 +40,8 @@ pub(crate) fn yield_now() {
 #[inline(never)]
 #[expect(clippy::extra_unused_type_parameters, reason = "that is what makes it generic")]
 fn give_way<T>() -> bool {
-    match runtime::with(|scheduler| scheduler.give_way()) {
+    let runtime = runtime::current();
+    match runtime.with(|scheduler| scheduler.give_way(runtime.inbox.is_empty())) {
         None => return false,
         // SAFETY: as in `carry_out`; here is room for it.
         Some(Decision::Leave { save }) => unsafe { arch::leave(save) },
@@ -151,7 +152,8 @@ extern "C" fn exit_in_turn(me: TaskRef, drop_result: extern "C" fn(TaskRef)) -> 
     if me.has(Flags::DETACHED) {
         drop_result(me);
     }
-    runtime::with(|scheduler| scheduler.exit(me))
+    let runtime = runtime::current();
+    runtime.with(|scheduler| scheduler.exit(me, runtime.inbox.is_empty()))
 }
 
 /// The task's handle is dropped. Returns whether the task has exited before: then the caller reaps it.
@@ -207,6 +209,8 @@ fn carry_out(decision: Decision) {
     }
 }
 
+/// The running task has blocked, and it is time for the host loop: if that has anything to do.
+///
 /// Not inlined: it is needed once in 64 switches, and as long as a switch.
 ///
 /// # Safety
@@ -214,6 +218,13 @@ fn carry_out(decision: Decision) {
 #[cold]
 #[inline(never)]
 unsafe fn leave(save: *mut Context) {
+    if GOES_ON {
+        let runtime = runtime::current();
+        if let Some(to) = runtime.with(|scheduler| scheduler.go_on(runtime.inbox.is_empty())) {
+            // SAFETY: One Home, as in `carry_out`.
+            return unsafe { arch::switch(save, to) };
+        }
+    }
     // SAFETY: the caller's promise.
     unsafe { arch::leave(save) }
 }
@@ -240,6 +251,15 @@ pub(crate) struct Goal {
 }
 
 impl Goal {
+    /// Whether the host loop has nothing of its own to look at.
+    fn is_unlimited(&self) -> bool {
+        #[cfg(feature = "asynchronous")]
+        if self.budget.is_some() || self.poll {
+            return false;
+        }
+        self.deadline.is_none()
+    }
+
     /// The end of the innermost host loop's task, or the deadline.
     pub(crate) const fn until(deadline: Option<Moment>) -> Goal {
         Goal {
@@ -323,7 +343,7 @@ fn drive_here(goal: &Goal) -> Stop {
             {
                 return Err(Stop::Budget);
             }
-            Ok(scheduler.next())
+            Ok(scheduler.next(goal.is_unlimited()))
         });
         match next {
             Err(stop) => {
@@ -335,7 +355,6 @@ fn drive_here(goal: &Goal) -> Stop {
             Ok(Some(context)) => {
                 // SAFETY: One Home: it left the run queue just now.
                 unsafe { arch::run(context) };
-                runtime.with(|scheduler| scheduler.left());
             }
             #[cfg(feature = "asynchronous")]
             Ok(None) if goal.poll => return Stop::Idle,

@@ -169,12 +169,19 @@ impl RunQueue {
 
     /// Appends `task`, whose context is not saved yet. Returns where it belongs; the place is valid until the next `reserve`.
     pub(crate) fn push_unsaved(&mut self, task: TaskRef) -> *mut Context {
-        self.push(task);
-        if SLOT && self.slot != RING {
+        if SLOT && self.slot == EMPTY {
+            self.slot = task.as_raw();
             return task.context.as_ptr();
         }
-        // SAFETY: as in `push_to_ring`: the entry before the tail.
-        unsafe { &raw mut (*self.at(self.tail.wrapping_sub(STEP))).context }
+        self.fill_ring();
+        debug_assert!(self.len() < self.entries.len(), "Room");
+        let entry = self.at(self.tail);
+        self.tail = self.tail.wrapping_add(STEP);
+        // SAFETY: as in `push_to_ring`.
+        unsafe {
+            (*entry).task = task;
+            &raw mut (*entry).context
+        }
     }
 
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Every [`TURNS`] switches, and when nothing is ready, the decision is to leave to the host loop, which serves the timers and the
-//! inbox. So a task that yields in a loop starves neither sleepers nor new tasks.
+//! inbox. So a task that yields in a loop starves neither sleepers nor new tasks. Where it can be seen that the loop would find nothing to do
+//! (*quiet*: nobody sleeps, the inbox is empty, no deadline or budget holds), the tasks go on among themselves.
 //!
 //! *Countdown*: while no task runs, `countdown` is 1. So whoever counts down and does not reach 0 has a running task.
 //!
@@ -32,6 +33,10 @@ use windlass_arch::Context;
 
 /// Switches between two visits to the host loop.
 pub(crate) const TURNS: u32 = 64;
+
+/// Whether tasks go on among themselves while all is quiet. On wasm32 that would be code to download, and a switch goes through the host's
+/// stack anyway.
+pub(crate) const GOES_ON: bool = cfg!(not(target_arch = "wasm32"));
 
 /// How deep calls from the host may nest.
 pub(crate) const MAX_NESTING: usize = 64;
@@ -94,6 +99,8 @@ pub(crate) struct Scheduler {
     /// Turns that were taken until `countdown` was set to `budget`.
     turns: u64,
     budget: u32,
+    /// Whether the host loop that continued the running task has no deadline and no budget.
+    unlimited: bool,
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -115,6 +122,7 @@ impl Scheduler {
             ended: None,
             turns: 0,
             budget: 1,
+            unlimited: false,
         }
     }
 
@@ -216,9 +224,9 @@ impl Scheduler {
         Some((save, next.context))
     }
 
-    /// The rest of a yield that is no turn: the ring is empty, or the host loop has to look after timers and inbox. `None` if no task runs.
+    /// The rest of a yield that is no turn: the ring is empty, or it is time to look after timers and inbox. `None` if no task runs.
     #[inline]
-    pub(crate) fn give_way(&mut self) -> Option<Decision> {
+    pub(crate) fn give_way(&mut self, inbox_is_empty: bool) -> Option<Decision> {
         let Some(me) = self.running() else {
             self.countdown = 1;
             return None;
@@ -226,15 +234,38 @@ impl Scheduler {
         if self.countdown == 0 {
             // Nobody had this turn.
             self.countdown = 1;
-            self.running = TaskRef::NOBODY;
-            return Some(Decision::Leave { save: self.ready.push_unsaved(me) });
+            if !self.is_quiet(inbox_is_empty) {
+                self.running = TaskRef::NOBODY;
+                return Some(Decision::Leave { save: self.ready.push_unsaved(me) });
+            }
+            self.begin_turns();
+            self.countdown -= 1;
         }
-        if !self.ready.fill_ring() {
+        if !self.ready.fill_ring() && self.ready.is_empty() {
             return Some(Decision::Stay);
         }
         let (save, next) = self.ready.rotate(me)?;
         self.running = next.task;
         Some(Decision::Switch { save, to: next.context })
+    }
+
+    /// Whether the host loop would find nothing to do but to continue the next task.
+    fn is_quiet(&self, inbox_is_empty: bool) -> bool {
+        GOES_ON
+            && inbox_is_empty
+            && self.unlimited
+            && self.timers.earliest().is_none()
+            && !self.tasks.has_surplus()
+            && self.ended.is_none()
+    }
+
+    /// After a decision to leave: who goes on without the host loop, if it would do nothing else but to continue that task?
+    pub(crate) fn go_on(&mut self, inbox_is_empty: bool) -> Option<Context> {
+        if !self.is_quiet(inbox_is_empty) || self.ready.is_empty() {
+            return None;
+        }
+        self.begin_turns();
+        self.take_next()
     }
 
     /// The running task, or nobody, who may not block.
@@ -288,7 +319,7 @@ impl Scheduler {
     }
 
     /// `me`, which runs, is over. Returns the context to go on with; [`Context::HOST`] for the host loop.
-    pub(crate) fn exit(&mut self, me: TaskRef) -> Context {
+    pub(crate) fn exit(&mut self, me: TaskRef, inbox_is_empty: bool) -> Context {
         debug_assert!(self.running == me);
         if cfg!(not(target_arch = "wasm32")) {
             // Where `exit_to_joiner` wanted the last turn.
@@ -310,9 +341,10 @@ impl Scheduler {
             self.tasks.free(me);
         }
         if self.innermost_done() {
+            self.host_runs();
             return Context::HOST;
         }
-        self.take_next().unwrap_or(Context::HOST)
+        self.take_next().or_else(|| self.go_on(inbox_is_empty)).unwrap_or(Context::HOST)
     }
 
     /// A blocked task becomes ready.
@@ -430,10 +462,12 @@ impl Scheduler {
         }
     }
 
-    /// The next task for the host loop to continue.
-    pub(crate) fn next(&mut self) -> Option<Context> {
-        self.ready.fetch_ahead(TURNS as usize);
-        self.set_countdown(TURNS + 1);
+    /// The next task for the host loop to continue, which has a deadline or a budget, or is `unlimited`.
+    pub(crate) fn next(&mut self, unlimited: bool) -> Option<Context> {
+        if GOES_ON {
+            self.unlimited = unlimited;
+        }
+        self.begin_turns();
         let next = self.take_next();
         if next.is_none() {
             // The platform is asked to wait, which is the user's code: *Countdown*.
@@ -442,9 +476,11 @@ impl Scheduler {
         next
     }
 
-    /// The host loop has control again.
-    pub(crate) fn left(&mut self) {
-        self.host_runs();
+    /// From now on there are [`TURNS`] switches until the next look after timers and inbox, and this one.
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn begin_turns(&mut self) {
+        self.ready.fetch_ahead(TURNS as usize);
+        self.set_countdown(TURNS + 1);
     }
 
     /// Opens a host loop. `None`: nested too deep, or no memory.
@@ -481,6 +517,10 @@ impl Scheduler {
         let leave = self.innermost_done() || self.ended.is_some();
         // Of the host, too, 1 was left: *Countdown*.
         self.set_countdown(if leave { 1 } else { host_loop.left });
+        // The loop that continued the caller may have a deadline or a budget; it says so at the next look.
+        if GOES_ON {
+            self.unlimited = false;
+        }
         Some(host_loop)
     }
 
@@ -534,7 +574,7 @@ impl Scheduler {
     fn leave_to_host(&mut self) {
         // Nobody had this turn.
         self.countdown += 1;
-        self.running = TaskRef::NOBODY;
+        self.host_runs();
     }
 }
 
@@ -585,7 +625,7 @@ mod tests {
     fn yielded(scheduler: &mut Scheduler) -> Decision {
         match scheduler.take_turn() {
             Some((save, to)) => Decision::Switch { save, to },
-            None => scheduler.give_way().expect("a running task"),
+            None => scheduler.give_way(false).expect("a running task"),
         }
     }
 
@@ -602,7 +642,7 @@ mod tests {
         {
             return to;
         }
-        scheduler.exit(me)
+        scheduler.exit(me, false)
     }
 
     fn task(scheduler: &Scheduler, id: TaskId) -> TaskRef {
@@ -610,7 +650,7 @@ mod tests {
     }
 
     fn next(scheduler: &mut Scheduler) -> Option<usize> {
-        scheduler.next().map(number)
+        scheduler.next(false).map(number)
     }
 
     #[test]
@@ -644,7 +684,7 @@ mod tests {
         spawn(&mut scheduler, 1);
         spawn(&mut scheduler, 2);
         for _ in 0..3 {
-            assert!(scheduler.next().is_some());
+            assert!(scheduler.next(false).is_some());
             let mut turns = 0;
             loop {
                 turns += 1;
@@ -655,7 +695,6 @@ mod tests {
                 }
             }
             assert_eq!(turns, TURNS);
-            scheduler.left();
         }
     }
 

@@ -12,8 +12,15 @@ use crate::error::{Result, within};
 use crate::plan::{self, Job};
 
 /// Instructions for one operation.
-const LIMITS: &[(&str, f64)] =
-    &[("yield/2", 40.0), ("yield/1000", 40.0), ("pingpong", 150.0), ("spawn", 90.0), ("mutex", 15.0)];
+const LIMITS: &[(&str, f64)] = &[
+    ("yield/2", 40.0),
+    ("yield/1000", 40.0),
+    ("yield-beside-sleeper/2", 40.0),
+    ("yield-beside-sleeper/1000", 40.0),
+    ("pingpong", 150.0),
+    ("spawn", 90.0),
+    ("mutex", 15.0),
+];
 
 /// Allocations of a thousand tasks that are spawned and joined once the pool is warm.
 const ALLOCATIONS: (&str, u64) = ("allocations", 0);

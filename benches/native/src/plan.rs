@@ -74,6 +74,17 @@ pub(crate) const FAMILIES: &[Family] = &[
         ..FAMILY
     },
     Family {
+        name: "yield-beside-sleeper",
+        does: "one yield of one of K tasks while another sleeps for long, so that timers are looked after",
+        over: Some("tasks"),
+        sizes: &[2, 1_000],
+        quick: &[2, 1_000],
+        counted: &[2, 1_000],
+        whole: true,
+        tasks: true,
+        ..FAMILY
+    },
+    Family {
         name: "depth",
         does: "one yield of one of two tasks, each beneath so many frames",
         over: Some("frames"),

@@ -61,6 +61,7 @@ pub(super) fn shuffled<E: Executor>(tasks: u64, n: u64) -> Measured {
             let (meter, gate) = (Arc::clone(&meter), gates.gate(index));
             executor.spawn(async move {
                 gate.await;
+                E::yield_now().await;
                 turns::<E>(&meter, rounds).await;
             })
         };

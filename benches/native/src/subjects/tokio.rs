@@ -19,12 +19,13 @@ use crate::subjects::future_channel::{self, Channels};
 pub(crate) const TOKIO: Subject = Subject {
     name: "tokio",
     packages: &["tokio"],
-    about: "runtime of the current thread, with a clock in `timers` only; mpsc of capacity 1",
+    about: "runtime of the current thread, with a clock where somebody sleeps; mpsc of capacity 1",
     most_tasks: None,
     countable: true,
     benches: &[
         ("yield", executor::yields::<CurrentThread>),
         ("yield-shuffled", executor::shuffled::<CurrentThread>),
+        ("yield-beside-sleeper", executor::yields::<CurrentThread<true>>),
         ("pingpong", pingpong),
         ("message", pingpong),
         ("stream", future_channel::stream::<Mpsc>),
@@ -52,14 +53,23 @@ pub(crate) const TOKIO_MULTI: Subject = Subject {
 
 /// What is inside is the runtime that runs.
 #[derive(Clone)]
-pub(super) struct CurrentThread;
+pub(super) struct CurrentThread<const SLEEPER: bool = false>;
 
-impl Executor for CurrentThread {
+impl<const SLEEPER: bool> Executor for CurrentThread<SLEEPER> {
     type Handle = JoinHandle<()>;
 
-    fn run<T, F: Future<Output = T>>(main: impl FnOnce(CurrentThread) -> F) -> T {
-        let runtime = Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(main(CurrentThread))
+    fn run<T, F: Future<Output = T>>(main: impl FnOnce(Self) -> F) -> T {
+        let mut builder = Builder::new_current_thread();
+        if SLEEPER {
+            builder.enable_time();
+        }
+        builder.build().expect("a runtime").block_on(async {
+            if SLEEPER {
+                drop(tokio::spawn(sleep(Duration::from_secs(3600))));
+                yield_now().await;
+            }
+            main(CurrentThread).await
+        })
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
@@ -104,7 +114,7 @@ fn pingpong(size: u64, n: u64) -> Measured {
 }
 
 fn mutex(_: u64, n: u64) -> Measured {
-    CurrentThread::run(|_| async {
+    CurrentThread::<false>::run(|_| async {
         let mutex = Mutex::new(0u64);
         let start = std::time::Instant::now();
         for _ in 0..n {

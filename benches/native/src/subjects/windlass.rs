@@ -22,6 +22,7 @@ pub(crate) const WINDLASS: Subject = Subject {
     benches: &[
         ("yield", yields),
         ("yield-shuffled", shuffled),
+        ("yield-beside-sleeper", beside_sleeper),
         ("depth", depth),
         ("pingpong", pingpong),
         ("message", pingpong),
@@ -73,19 +74,33 @@ fn turns(meter: &Meter, rounds: u64) {
 }
 
 fn yields(tasks: u64, n: u64) -> Measured {
-    let rounds = n / tasks;
+    windlass::run(move || yields_here(tasks, n))
+}
+
+/// The inbox is in use, too: there is an unparker.
+fn beside_sleeper(tasks: u64, n: u64) -> Measured {
     windlass::run(move || {
-        let meter = Arc::new(Meter::new(tasks));
-        let work = |_| {
-            let meter = Arc::clone(&meter);
-            task(tasks, move || {
-                yield_now();
-                turns(&meter, rounds);
-            })
-        };
-        join((0..tasks).map(work).collect());
-        meter.measured(tasks * rounds)
+        let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
+        let unparker = sleeper.task().unparker();
+        let measured = yields_here(tasks, n);
+        sleeper.task().cancel();
+        drop(unparker);
+        measured
     })
+}
+
+fn yields_here(tasks: u64, n: u64) -> Measured {
+    let rounds = n / tasks;
+    let meter = Arc::new(Meter::new(tasks));
+    let work = |_| {
+        let meter = Arc::clone(&meter);
+        task(tasks, move || {
+            yield_now();
+            turns(&meter, rounds);
+        })
+    };
+    join((0..tasks).map(work).collect());
+    meter.measured(tasks * rounds)
 }
 
 fn shuffled(tasks: u64, n: u64) -> Measured {
