@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import gdb
 import gdb.unwinder
 
-VERSION = 1
+VERSION = 2
 
 # The numbers of the map, in its order.
 FIELDS = (
@@ -198,8 +198,8 @@ class Map:
                 "windlass: the program's tables are of version %d, this script is for %d: "
                 "take the script of the program's own version of Windlass" % (self.version, VERSION)
             )
-        samples = words(at + (4 * len(FIELDS) + 7) // 8 * 8, 9)
-        vec, nameless, named = samples[0:3], samples[3:6], samples[6:9]
+        samples = words(at + (4 * len(FIELDS) + 7) // 8 * 8, 6)
+        vec, named = samples[0:3], samples[3:6]
         texts = [n for n in range(3) if self.is_sample(named[n])]
         if not texts:
             # The loader puts the address there.
@@ -207,8 +207,6 @@ class Map:
         self.vec_pointer = next(n for n in range(3) if vec[n] != 0)
         self.name_length = named.index(len("sample"))
         self.name_pointer = texts[0]
-        self.name_tag = 3 - self.name_length - self.name_pointer
-        self.nameless = nameless[self.name_tag]
 
     @staticmethod
     def is_sample(address):
@@ -222,9 +220,10 @@ class Map:
         three = words(address, 3)
         return three[self.vec_pointer], min(three[n] for n in range(3) if n != self.vec_pointer)
 
-    def name(self, three):
-        if three[self.name_tag] == self.nameless:
+    def name(self, box):
+        if box == 0:
             return None
+        three = words(box, 3)
         return read(three[self.name_pointer], three[self.name_length]).decode("utf-8", "replace")
 
 
@@ -240,7 +239,7 @@ class Task:
         self.flags = block[map.block_flags]
         index, generation = number("<I", map.block_index), number("<I", map.block_generation)
         self.id = "%d.%d" % (index, generation) if generation else str(index)
-        self.name = map.name(struct.unpack_from("<3Q", block, map.block_name))
+        self.name = map.name(number("<Q", map.block_name))
         self.limit = number("<Q", map.block_stack + map.stack_limit)
         self.size = number("<Q", map.block_stack + map.stack_size) if self.limit else 0
         self.running = False

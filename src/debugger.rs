@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::mem::offset_of;
 use windlass_arch as arch;
 
-const VERSION: usize = 1;
+const VERSION: usize = 2;
 
 /// Declares the map, with each number's value beside its name.
 macro_rules! map {
@@ -38,8 +38,7 @@ macro_rules! map {
             $($name: $value as u32,)+
             samples: Samples {
                 vec: Vec::new(),
-                nameless: None,
-                named: Some(Cow::Borrowed("sample")),
+                named: Cow::Borrowed("sample"),
             },
         };
 
@@ -53,9 +52,8 @@ macro_rules! map {
 struct Samples {
     /// Its pointer is the only word that is not 0; the length is the smaller of the others.
     vec: Vec<u64>,
-    nameless: Option<Cow<'static, str>>,
-    /// One word is 6, one points at the text, and the third tells it from `nameless`.
-    named: Option<Cow<'static, str>>,
+    /// What the box of a task's name holds: one word is 6, one points at the text.
+    named: Cow<'static, str>,
 }
 
 map! {

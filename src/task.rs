@@ -30,6 +30,7 @@ use crate::time::Instant;
 use crate::timer_queue::NEVER;
 use crate::wait_queue::Waiter;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
@@ -175,7 +176,10 @@ impl Flags {
 }
 
 /// All that is known of a task, but for its context while it is ready (the run queue has that).
+///
+/// What blocking, waking and timers look at is in the first cache line.
 #[repr(C)]
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
 pub(crate) struct TaskBlock {
     /// First, so that a task gets its block.
     pub(crate) start: Start,
@@ -202,9 +206,13 @@ pub(crate) struct TaskBlock {
     home: *const Runtime,
     /// A free block may have kept the stack of the task before.
     pub(crate) stack: Cell<Option<StackMemory>>,
-    name: Cell<Option<Cow<'static, str>>>,
+    /// In a box, so that a block, of which most have no name, is two cache lines.
+    name: Cell<Option<Box<Cow<'static, str>>>>,
     remote: Cell<Option<Remote>>,
 }
+
+#[cfg(all(target_pointer_width = "64", not(feature = "asan")))]
+const _: () = assert!(size_of::<TaskBlock>() == 128, "two cache lines");
 
 #[cfg(not(target_arch = "wasm32"))]
 impl TaskBlock {
@@ -286,12 +294,12 @@ impl TaskBlock {
     /// The task's name.
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
         // SAFETY: as for the stack.
-        unsafe { &*self.name.as_ptr() }.as_ref()
+        unsafe { &*self.name.as_ptr() }.as_deref()
     }
 
     /// Names the task, once, before it is queued.
     pub(crate) fn set_name(&self, name: Cow<'static, str>) {
-        self.name.set(Some(name));
+        self.name.set(Some(Box::new(name)));
         self.set(Flags::EXTRAS);
     }
 

@@ -44,7 +44,7 @@ macro_rules! channels {
 pub(super) use channels;
 
 pub(super) fn pingpong<C: Channels, const SIZE: usize>(n: u64) -> Measured {
-    CurrentThread::run(|_| round_trips::<C, SIZE>(n))
+    CurrentThread::<false>::run(|_| round_trips::<C, SIZE>(n))
 }
 
 /// In a runtime of tokio's.
@@ -70,7 +70,7 @@ pub(super) async fn round_trips<C: Channels, const SIZE: usize>(n: u64) -> Measu
 }
 
 pub(super) fn stream<C: Channels>(capacity: u64, n: u64) -> Measured {
-    CurrentThread::run(|_| async move {
+    CurrentThread::<false>::run(|_| async move {
         let (sender, mut receiver) = C::channel::<u64>(capacity as usize);
         let source = tokio::spawn(async move {
             for number in 0..n {
