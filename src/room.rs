@@ -64,11 +64,34 @@ pub(crate) fn push<T>(vec: &mut Vec<T>, value: T) {
     }
 }
 
+/// As [`push`], of something large: it is copied from where it is, and not by way of the caller's stack.
+#[inline]
+pub(crate) fn push_copy<T: Copy>(vec: &mut Vec<T>, value: &T) {
+    let len = vec.len();
+    debug_assert!(len < vec.capacity(), "Room");
+    if len < vec.capacity() {
+        // SAFETY: there is room for one more, which is written before it counts.
+        unsafe {
+            vec.as_mut_ptr().add(len).copy_from_nonoverlapping(value, 1);
+            vec.set_len(len + 1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{push, reserve};
+    use super::{push, push_copy, reserve};
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
+
+    #[test]
+    fn a_copy_is_appended_while_there_is_room() {
+        let mut vec: Vec<[u64; 8]> = Vec::new();
+        reserve(&mut vec, 2).expect("memory");
+        push_copy(&mut vec, &[1; 8]);
+        push_copy(&mut vec, &[2; 8]);
+        assert_eq!(vec, [[1; 8], [2; 8]]);
+    }
 
     #[test]
     fn what_is_in_a_vector_survives_its_growing() {

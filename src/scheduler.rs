@@ -25,11 +25,11 @@ use crate::run_queue::RunQueue;
 use crate::runtime::Runtime;
 use crate::task::{Flags, TaskId, TaskRef, Tasks, Waiting, Wake};
 use crate::time::{Instant, Moment, instant};
-use crate::timer_queue::TimerQueue;
+use crate::timer_queue::{BATCH, TimerQueue};
 use crate::unparker::Wakeup;
 use crate::wait_queue::{self, WaitQueue, Waiter};
 use alloc::vec::Vec;
-use windlass_arch::Context;
+use windlass_arch::{self as arch, Context};
 
 /// Switches between two visits to the host loop.
 pub(crate) const TURNS: u32 = 64;
@@ -451,14 +451,22 @@ impl Scheduler {
 
     #[cfg_attr(not(target_arch = "wasm32"), inline(never))]
     fn expire_due(&mut self, now: Instant) {
-        while let Some(task) = self.timers.expire(now, &self.tasks) {
-            // A sleep ends; what else has a deadline has missed it. Who was woken before has not gone on yet.
-            let wake = match task.waiting.get() {
-                Waiting::Nothing => continue,
-                Waiting::Sleep => Wake::Done,
-                _ => Wake::TimedOut,
-            };
-            self.wake(task, wake);
+        loop {
+            let mut due = [TaskRef::NOBODY; BATCH];
+            let count = self.timers.expire(now, &self.tasks, &mut due);
+            for &task in &due[..count] {
+                // A sleep ends; what else has a deadline has missed it. Who was woken before has not gone on yet.
+                let wake = match task.waiting.get() {
+                    Waiting::Nothing => continue,
+                    Waiting::Sleep => Wake::Done,
+                    _ => Wake::TimedOut,
+                };
+                self.wake(task, wake);
+                arch::prefetch(task.context.get().as_raw());
+            }
+            if count < BATCH {
+                return;
+            }
         }
     }
 

@@ -8,8 +8,14 @@
 //! timer is never void, so [`TimerQueue::earliest`] is exact.
 //!
 //! Nothing points from a task to its place in the heap: to keep that true at each step of a sift is a cache miss a level with many sleepers
-//! (1,000,000: an expiry took 1,180 ns). Timers are 16 bytes, so a node's children share a cache line or two, and half as many levels as a
-//! binary heap has are not in the cache.
+//! (1,000,000: an expiry took 1,180 ns).
+//!
+//! ```text
+//!   groups:  [ - - - 0 ] [ 1 2 3 4 ] [ 5 6 7 8 ] ...      the children of timer n are group n + 1
+//! ```
+//!
+//! A timer is 16 bytes, so the four children of a node are one cache line, and half as many levels as a binary heap has are not in the cache.
+//! *Padded*: places that are no timer's hold one that never expires, so no step asks how many children there are.
 
 use crate::room::{self, NoMemory};
 use crate::task::{TaskRef, Tasks};
@@ -25,8 +31,8 @@ const FAN: usize = 4;
 /// Void timers that are not worth a clean-up, whatever the others are.
 const FEW: usize = 64;
 
-/// From how many timers on task blocks are fetched ahead: those of fewer tasks fit into the cache.
-const MANY: usize = 4096;
+/// How many tasks expire at once: their blocks are fetched while the next ones are taken out.
+pub(crate) const BATCH: usize = 32;
 
 #[derive(Clone, Copy, Debug)]
 struct Timer {
@@ -37,12 +43,13 @@ struct Timer {
 }
 
 impl Timer {
-    #[inline]
+    const NEVER: Timer = Timer { deadline: NEVER, age: 0, task: 0 };
+
+    /// Without branches: which of two timers is the first cannot be foreseen.
+    #[inline(always)]
     fn is_before(&self, other: &Timer) -> bool {
-        if self.deadline != other.deadline {
-            return self.deadline < other.deadline;
-        }
-        (self.age.wrapping_sub(other.age) as i32) < 0
+        let is_older = (self.age.wrapping_sub(other.age) as i32) < 0;
+        (self.deadline < other.deadline) | ((self.deadline == other.deadline) & is_older)
     }
 
     fn is_void(&self, tasks: &Tasks) -> bool {
@@ -51,35 +58,71 @@ impl Timer {
     }
 }
 
+/// The children of a node.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+struct Group([Timer; FAN]);
+
+impl Group {
+    /// Which child is the first.
+    #[inline(always)]
+    fn first(&self) -> usize {
+        let [a, b, c, d] = &self.0;
+        let (left, right) = (usize::from(b.is_before(a)), 2 + usize::from(d.is_before(c)));
+        if self.0[right].is_before(&self.0[left]) { right } else { left }
+    }
+}
+
 /// The timer queue.
 #[derive(Debug)]
 pub(crate) struct TimerQueue {
-    heap: Vec<Timer>,
+    groups: Vec<Group>,
+    /// How many timers there are.
+    len: usize,
     next_age: u32,
     /// How many timers in the heap are void.
     void: usize,
 }
 
+/// The groups of so many timers.
+const fn groups(timers: usize) -> usize {
+    (timers + FAN - 1).div_ceil(FAN)
+}
+
 impl TimerQueue {
     pub(crate) const fn new() -> TimerQueue {
-        TimerQueue { heap: Vec::new(), next_age: 0, void: 0 }
+        TimerQueue { groups: Vec::new(), len: 0, next_age: 0, void: 0 }
     }
 
     /// Makes room for `tasks` timers in all, and as many void ones, so that `insert` never allocates and seldom cleans up.
     pub(crate) fn reserve(&mut self, tasks: usize) -> Result<(), NoMemory> {
-        let more = (2 * tasks + FEW).saturating_sub(self.heap.len());
-        room::reserve(&mut self.heap, more)
+        let more = groups(2 * tasks + FEW).saturating_sub(self.groups.len());
+        room::reserve(&mut self.groups, more)
     }
 
     /// Takes back the room for more than so many timers.
     pub(crate) fn shrink(&mut self, tasks: usize) {
-        self.heap.shrink_to(2 * tasks + FEW);
+        self.groups.shrink_to(groups(2 * tasks + FEW));
+    }
+
+    /// The timer at a place.
+    #[inline(always)]
+    fn at(&self, place: usize) -> &Timer {
+        let slot = place + FAN - 1;
+        &self.groups[slot / FAN].0[slot % FAN]
+    }
+
+    #[inline(always)]
+    fn put(&mut self, place: usize, timer: Timer) {
+        let slot = place + FAN - 1;
+        self.groups[slot / FAN].0[slot % FAN] = timer;
     }
 
     /// Returns the earliest deadline.
     #[inline]
     pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.heap.first().map(|timer| timer.deadline)
+        // Padded: the root is the last of the first group.
+        self.groups.first().map(|group| group.0[FAN - 1].deadline).filter(|_| self.len > 0)
     }
 
     /// Adds `task`, which must not be in the queue. A deadline that never comes is none.
@@ -87,34 +130,42 @@ impl TimerQueue {
         if deadline == NEVER {
             return;
         }
-        if self.void > self.heap.len() / 2 + FEW || self.heap.len() == self.heap.capacity() {
+        if self.void > self.len / 2 + FEW || groups(self.len + 1) > self.groups.capacity() {
             self.clean_up(tasks);
         }
         task.timer.set(deadline);
         task.timer_age.set(self.next_age);
         let timer = Timer { deadline, age: self.next_age, task: task.number() };
         self.next_age = self.next_age.wrapping_add(1);
-        room::push(&mut self.heap, timer);
-        self.rise(self.heap.len() - 1, timer);
+        self.len += 1;
+        if self.groups.len() < groups(self.len) {
+            static PADDING: Group = Group([Timer::NEVER; FAN]);
+            room::push_copy(&mut self.groups, &PADDING);
+        }
+        self.rise(0, self.len - 1, timer);
     }
 
-    /// Removes and returns the first task whose deadline is not after `now`.
-    pub(crate) fn expire(&mut self, now: Instant, tasks: &Tasks) -> Option<TaskRef> {
-        let first = *self.heap.first()?;
-        if first.deadline > now {
-            return None;
-        }
-        let task = tasks.at(first.task);
-        task.timer.set(NEVER);
-        self.drop_first();
-        self.drop_void(tasks);
-        if self.heap.len() > MANY {
-            // Whichever of them is next, its block is on its way by then.
-            for timer in &self.heap[..=FAN] {
-                tasks.at(timer.task).prefetch();
+    /// Removes the first tasks whose deadlines are not after `now` and puts them into `due`, in order. Returns how many; where that is as many
+    /// as there is room for, there may be more.
+    pub(crate) fn expire(&mut self, now: Instant, tasks: &Tasks, due: &mut [TaskRef; BATCH]) -> usize {
+        let mut count = 0;
+        while count < BATCH && self.earliest().is_some_and(|earliest| earliest <= now) {
+            let first = *self.at(0);
+            self.drop_first();
+            if self.void > 0 && first.is_void(tasks) {
+                self.void -= 1;
+                continue;
             }
+            let task = tasks.at(first.task);
+            task.prefetch();
+            due[count] = task;
+            count += 1;
         }
-        Some(task)
+        for task in &due[..count] {
+            task.timer.set(NEVER);
+        }
+        self.drop_void(tasks);
+        count
     }
 
     /// Removes the timer of `task`, if it has one.
@@ -127,67 +178,97 @@ impl TimerQueue {
 
     /// Drops void timers until the first is none.
     fn drop_void(&mut self, tasks: &Tasks) {
-        while self.void > 0 && self.heap.first().is_some_and(|first| first.is_void(tasks)) {
+        while self.void > 0 && self.len > 0 && self.at(0).is_void(tasks) {
             self.void -= 1;
             self.drop_first();
         }
     }
 
     fn drop_first(&mut self) {
-        if let Some(last) = self.heap.pop()
-            && !self.heap.is_empty()
-        {
+        let last = *self.at(self.len - 1);
+        self.cut(self.len - 1);
+        if self.len > 0 {
             self.sink(0, last);
         }
+    }
+
+    /// Drops all timers from a place on.
+    fn cut(&mut self, len: usize) {
+        for place in len..self.len {
+            self.put(place, Timer::NEVER);
+        }
+        self.len = len;
+        self.groups.truncate(if len == 0 { 0 } else { groups(len) });
     }
 
     /// Drops every void timer.
     #[cold]
     pub(crate) fn clean_up(&mut self, tasks: &Tasks) {
-        self.heap.retain(|timer| !timer.is_void(tasks));
+        let mut len = 0;
+        for place in 0..self.len {
+            let timer = *self.at(place);
+            if !timer.is_void(tasks) {
+                self.put(len, timer);
+                len += 1;
+            }
+        }
+        self.cut(len);
         self.void = 0;
-        for place in (0..self.heap.len().div_ceil(FAN)).rev() {
-            self.sink(place, self.heap[place]);
+        for place in (0..len.div_ceil(FAN)).rev() {
+            self.sink(place, *self.at(place));
         }
     }
 
-    /// Puts `timer` at `place` or at one of the places above it, which move down.
-    fn rise(&mut self, mut place: usize, timer: Timer) {
-        while place > 0 {
+    /// Puts `timer` at `place` or at one of the places above it, down to `top`, which move down.
+    fn rise(&mut self, top: usize, mut place: usize, timer: Timer) {
+        while place > top {
             let parent = (place - 1) / FAN;
-            if !timer.is_before(&self.heap[parent]) {
+            if !timer.is_before(self.at(parent)) {
                 break;
             }
-            self.heap[place] = self.heap[parent];
+            self.put(place, *self.at(parent));
             place = parent;
         }
-        self.heap[place] = timer;
+        self.put(place, timer);
     }
 
-    /// Puts `timer` at `place` or at one of the places below it, which move up.
-    fn sink(&mut self, mut place: usize, timer: Timer) {
-        loop {
-            let first = FAN * place + 1;
-            let children = first..self.heap.len().min(first + FAN);
-            let child = children.reduce(|a, b| if self.heap[b].is_before(&self.heap[a]) { b } else { a });
-            match child {
-                Some(child) if self.heap[child].is_before(&timer) => {
-                    self.heap[place] = self.heap[child];
-                    place = child;
-                }
-                _ => break,
+    /// Puts `timer` at `top` or at one of the places below it, which move up.
+    ///
+    /// All the way down first, and then up again: what was at the end belongs near the end, and how far it is down can be foreseen.
+    fn sink(&mut self, top: usize, timer: Timer) {
+        let mut place = top;
+        while let Some(children) = self.groups.get(place + 1) {
+            let first = children.first();
+            let child = children.0[first];
+            if child.deadline == NEVER {
+                break;
             }
+            self.put(place, child);
+            place = FAN * place + 1 + first;
         }
-        self.heap[place] = timer;
+        self.rise(top, place, timer);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NEVER, TimerQueue};
+    use super::{BATCH, NEVER, TimerQueue};
     use crate::task::{TaskRef, Tasks};
     use crate::time::Instant;
     use alloc::vec::Vec;
+
+    /// All that expire until `now`.
+    fn expire(queue: &mut TimerQueue, now: Instant, table: &Tasks) -> Vec<TaskRef> {
+        let mut all = Vec::new();
+        loop {
+            let mut due = [TaskRef::NOBODY; BATCH];
+            let count = queue.expire(now, table, &mut due);
+            all.extend_from_slice(&due[..count]);
+            if count < BATCH {
+                return all;
+            }
+        }
+    }
 
     /// A small generator, so that every run is the same.
     fn random() -> impl FnMut() -> u64 {
@@ -236,7 +317,7 @@ mod tests {
                 assert_eq!(queue.earliest().map(Instant::as_nanos), model.first().map(|first| first.0));
             }
             for now in 0..50 {
-                while let Some(task) = queue.expire(Instant::from_nanos(now), &table) {
+                for task in expire(&mut queue, Instant::from_nanos(now), &table) {
                     let (deadline, expected) = model.remove(0);
                     assert!(deadline <= now);
                     assert_eq!(task, expected);
@@ -252,17 +333,17 @@ mod tests {
         let (table, tasks) = tasks(100);
         let mut queue = TimerQueue::new();
         queue.reserve(tasks.len()).expect("memory");
-        let capacity = queue.heap.capacity();
+        let capacity = queue.groups.capacity();
         queue.insert(tasks[0], Instant::from_nanos(1), &table);
         for round in 0..10_000u64 {
             let task = tasks[1 + round as usize % 99];
             queue.insert(task, Instant::from_nanos(1_000_000 - round), &table);
             queue.remove(task, &table);
-            assert!(queue.heap.len() <= capacity);
+            assert!(queue.groups.len() <= capacity);
         }
-        assert_eq!(queue.heap.capacity(), capacity);
-        assert_eq!(queue.expire(Instant::from_nanos(1), &table), Some(tasks[0]));
-        assert_eq!((queue.earliest(), queue.heap.len(), queue.void), (None, 0, 0));
+        assert_eq!(queue.groups.capacity(), capacity);
+        assert_eq!(expire(&mut queue, Instant::from_nanos(1), &table), [tasks[0]]);
+        assert_eq!((queue.earliest(), queue.len, queue.void), (None, 0, 0));
     }
 
     #[test]
@@ -277,9 +358,9 @@ mod tests {
         }
         queue.remove(tasks[1], &table);
         queue.insert(tasks[1], deadline, &table);
-        let order = core::iter::from_fn(|| queue.expire(deadline, &table)).collect::<Vec<_>>();
+        let order = expire(&mut queue, deadline, &table);
         assert_eq!(order, [tasks[0], tasks[2], tasks[1]]);
-        assert_eq!((queue.heap.len(), queue.void), (0, 0));
+        assert_eq!((queue.len, queue.void), (0, 0));
     }
 
     #[test]
