@@ -21,6 +21,7 @@ use crate::room::{self, NoMemory};
 use crate::task::{TaskRef, Tasks};
 use crate::time::Instant;
 use alloc::vec::Vec;
+use windlass_arch as arch;
 
 /// In a block's place for the deadline: no timer.
 pub(crate) const NEVER: Instant = Instant::FAR_FUTURE;
@@ -238,6 +239,10 @@ impl TimerQueue {
     fn sink(&mut self, top: usize, timer: Timer) {
         let mut place = top;
         while let Some(children) = self.groups.get(place + 1) {
+            // Where there are so many that they are not in the cache, the children's children come while the children are compared.
+            let next = self.groups.as_ptr().wrapping_add(FAN * place + 2).addr();
+            arch::prefetch(next);
+            arch::prefetch(next + 2 * size_of::<Group>());
             let first = children.first();
             let child = children.0[first];
             if child.deadline == NEVER {
