@@ -7,6 +7,9 @@ use crate::time::{Instant, Moment};
 /// The deadline of every task.
 pub(crate) const NEVER: Instant = Instant::FAR_FUTURE;
 
+/// How many tasks expire at once.
+pub(crate) const BATCH: usize = 1;
+
 /// The timer queue.
 #[derive(Debug)]
 pub(crate) struct TimerQueue;
@@ -32,8 +35,8 @@ impl TimerQueue {
         match deadline {}
     }
 
-    pub(crate) fn expire(&mut self, _: Instant, _: &Tasks) -> Option<TaskRef> {
-        None
+    pub(crate) fn expire(&mut self, _: Instant, _: &Tasks, _: &mut [TaskRef; BATCH]) -> usize {
+        0
     }
 
     pub(crate) fn remove(&mut self, _: TaskRef, _: &Tasks) {}
