@@ -43,8 +43,10 @@ FIELDS = (
     "block_generation",
     "block_index",
     "block_name",
+    "name_text",
+    "name_length",
     "block_stack",
-    "stack_limit",
+    "stack_base",
     "stack_size",
 )
 
@@ -198,15 +200,11 @@ class Map:
                 "windlass: the program's tables are of version %d, this script is for %d: "
                 "take the script of the program's own version of Windlass" % (self.version, VERSION)
             )
-        samples = words(at + (4 * len(FIELDS) + 7) // 8 * 8, 6)
-        vec, named = samples[0:3], samples[3:6]
-        texts = [n for n in range(3) if self.is_sample(named[n])]
-        if not texts:
+        samples = words(at + (4 * len(FIELDS) + 7) // 8 * 8, 4)
+        if not self.is_sample(samples[3]):
             # The loader puts the address there.
             raise gdb.GdbError("windlass: the program has not begun yet; go on to its `main`")
-        self.vec_pointer = next(n for n in range(3) if vec[n] != 0)
-        self.name_length = named.index(len("sample"))
-        self.name_pointer = texts[0]
+        self.vec_pointer = next(n for n in range(3) if samples[n] != 0)
 
     @staticmethod
     def is_sample(address):
@@ -219,12 +217,6 @@ class Map:
         """Pointer and length: of the other two words the length is the smaller one."""
         three = words(address, 3)
         return three[self.vec_pointer], min(three[n] for n in range(3) if n != self.vec_pointer)
-
-    def name(self, box):
-        if box == 0:
-            return None
-        three = words(box, 3)
-        return read(three[self.name_pointer], three[self.name_length]).decode("utf-8", "replace")
 
 
 class Task:
@@ -239,14 +231,17 @@ class Task:
         self.flags = block[map.block_flags]
         index, generation = number("<I", map.block_index), number("<I", map.block_generation)
         self.id = "%d.%d" % (index, generation) if generation else str(index)
-        self.name = map.name(number("<Q", map.block_name))
-        self.limit = number("<Q", map.block_stack + map.stack_limit)
-        self.size = number("<Q", map.block_stack + map.stack_size) if self.limit else 0
+        text = number("<Q", map.block_name + map.name_text)
+        # The highest bit says whose the text is.
+        length = number("<Q", map.block_name + map.name_length) & ~(1 << 63)
+        self.name = read(text, length).decode("utf-8", "replace") if text else None
+        self.base = number("<Q", map.block_stack + map.stack_base)
+        self.size = number("<Q", map.block_stack + map.stack_size) if self.base else 0
         self.running = False
 
     @property
-    def base(self):
-        return self.limit + self.size
+    def limit(self):
+        return self.base - self.size
 
     @property
     def fresh(self):

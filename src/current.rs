@@ -3,6 +3,7 @@
 use crate::dispatcher;
 use crate::error::Cancelled;
 use crate::inbox::Remote;
+use crate::name::Name;
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{Flags, TaskId, Waiting, Wake};
@@ -178,7 +179,7 @@ impl Task {
 
     /// Returns the task's name, if it has one and its result has not been taken or dropped.
     pub fn name(&self) -> Option<Cow<'static, str>> {
-        runtime::with(|scheduler| scheduler.tasks.find(self.id)?.name().cloned())
+        runtime::with(|scheduler| scheduler.tasks.find(self.id)?.name().map(Name::to_cow))
     }
 
     /// Makes the task's present or next [`park()`] return.

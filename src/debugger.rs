@@ -11,12 +11,12 @@
 //! *Same List*: the script unpacks the map by a list of the same names in the same order. [`VERSION`] changes when a field's meaning does.
 #![allow(unsafe_code, reason = "a name for the debugger to find it by")]
 
+use crate::name::Name;
 use crate::run_queue::RunQueue;
 use crate::runtime::Runtime;
 use crate::scheduler::Scheduler;
 use crate::stacks::StackMemory;
 use crate::task::{TaskBlock, Tasks};
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use windlass_arch as arch;
@@ -29,31 +29,24 @@ macro_rules! map {
         #[repr(C)]
         struct Map {
             $($name: u32,)+
-            samples: Samples,
+            /// In which a debugger sees how vectors are laid out: its pointer is the only word that is not 0; of the others the length
+            /// is the smaller one.
+            vec: Vec<u64>,
+            /// By which it sees that the loader has been there.
+            text: &'static [u8; 6],
         }
 
         #[used]
         #[unsafe(export_name = "windlass_debugger_map")]
         static MAP: Map = Map {
             $($name: $value as u32,)+
-            samples: Samples {
-                vec: Vec::new(),
-                named: Cow::Borrowed("sample"),
-            },
+            vec: Vec::new(),
+            text: b"sample",
         };
 
         #[cfg(test)]
         const NAMES: &[&str] = &[$(stringify!($name)),+];
     };
-}
-
-/// Values of the standard library's types, in which a debugger sees how they are laid out.
-#[repr(C)]
-struct Samples {
-    /// Its pointer is the only word that is not 0; the length is the smaller of the others.
-    vec: Vec<u64>,
-    /// What the box of a task's name holds: one word is 6, one points at the text.
-    named: Cow<'static, str>,
 }
 
 map! {
@@ -79,8 +72,10 @@ map! {
     block_generation: TaskBlock::FIELDS[2],
     block_index: TaskBlock::FIELDS[3],
     block_name: TaskBlock::FIELDS[4],
+    name_text: Name::FIELDS[0],
+    name_length: Name::FIELDS[1],
     block_stack: offset_of!(TaskBlock, stack),
-    stack_limit: StackMemory::FIELDS[0],
+    stack_base: StackMemory::FIELDS[0],
     stack_size: StackMemory::FIELDS[1],
 }
 

@@ -67,6 +67,8 @@ mod inbox;
 #[path = "inbox/alone.rs"]
 mod inbox;
 #[cfg(feature = "scheduler")]
+mod name;
+#[cfg(feature = "scheduler")]
 mod room;
 #[cfg(feature = "scheduler")]
 mod run_queue;

@@ -267,5 +267,5 @@ pub(crate) fn running_stack() -> Option<(crate::task::TaskId, Option<&'static st
     // SAFETY: the handler runs on the runtime's own thread, so the runtime is there until the handler has returned.
     let me = unsafe { scheduler.running()?.block() };
     let stack = me.stack()?;
-    Some((me.id(), me.name().map(|name| &**name), stack.size(), stack.limit() as usize))
+    Some((me.id(), me.name().map(|name| name.as_str()), stack.size(), stack.limit() as usize))
 }

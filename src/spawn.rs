@@ -61,7 +61,7 @@ where
         if let Some(task) = (unsafe { &mut *scheduler }).readmit() {
             // SAFETY: the block has kept the stack for this task, with room for the packet.
             let context = unsafe {
-                place::<F>(task.top.get()).write(f);
+                place::<F>(task.top()).write(f);
                 task.start.prepare(entry::<F, T>)
             };
             // SAFETY: Short Borrow.
@@ -190,7 +190,7 @@ impl Builder {
             Err(kind) => Err(SpawnError { kind, closure: f }),
             Ok(task) => {
                 // SAFETY: the place lies in the new stack, which nobody else uses; the task has not begun.
-                unsafe { place::<F>(task.top.get()).write(f) };
+                unsafe { place::<F>(task.top()).write(f) };
                 Ok(JoinHandle::of(task))
             }
         }
@@ -281,9 +281,9 @@ where
     // SAFETY: `Start::prepare` gives its own address, which is the block's.
     let me = unsafe { TaskRef::from_raw(arg.cast_const().cast()) };
     // SAFETY: `spawn` put the closure there; the task starts once.
-    let f = unsafe { place::<F>(me.top.get()).read() };
+    let f = unsafe { place::<F>(me.top()).read() };
     let result = catch(f);
-    let home = place::<Result<T, Panic>>(me.top.get());
+    let home = place::<Result<T, Panic>>(me.top());
     // SAFETY: the closure was moved out, so its place is free.
     unsafe { home.write(result) };
     // SAFETY: this is the entry, and nothing here is left to drop.
@@ -293,7 +293,7 @@ where
 /// The result's destructor is the task's own code: it may block.
 extern "C" fn drop_result<T>(me: TaskRef) {
     // SAFETY: Result Home: the task has exited but for this, and no handle exists any more.
-    let _ = catch(|| unsafe { place::<Result<T, Panic>>(me.top.get()).drop_in_place() });
+    let _ = catch(|| unsafe { place::<Result<T, Panic>>(me.top()).drop_in_place() });
 }
 
 #[cfg(feature = "std")]
@@ -361,7 +361,7 @@ impl<T> JoinHandle<T> {
         let plain = if task.has_exited() { task.exited_plain() } else { dispatcher::join(task) };
         if plain {
             // SAFETY: Result Home: the task has exited and this was its handle, which is forgotten.
-            let result = unsafe { place::<Result<T, Panic>>(task.top.get()).read() };
+            let result = unsafe { place::<Result<T, Panic>>(task.top()).read() };
             dispatcher::reap_plain(task);
             return result.map_err(JoinError::Panicked);
         }
@@ -416,7 +416,7 @@ impl<T> JoinHandle<T> {
         let task = ManuallyDrop::new(self).task;
         debug_assert!(task.has_exited(), "Result Home");
         // SAFETY: Result Home: the task has exited and this was its handle, which is forgotten.
-        let result = unsafe { place::<Result<T, Panic>>(task.top.get()).read() };
+        let result = unsafe { place::<Result<T, Panic>>(task.top()).read() };
         dispatcher::reap(task);
         result
     }
@@ -474,7 +474,7 @@ impl<T> Drop for JoinHandle<T> {
             }
             let _reap = Reap(self.task);
             // SAFETY: Result Home: the task has exited and this is its handle.
-            unsafe { place::<Result<T, Panic>>(self.task.top.get()).drop_in_place() };
+            unsafe { place::<Result<T, Panic>>(self.task.top()).drop_in_place() };
         }
     }
 }

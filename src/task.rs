@@ -22,6 +22,7 @@
 #![allow(unsafe_code, reason = "task blocks are reached through plain pointers (Stable Blocks)")]
 
 use crate::inbox::Remote;
+use crate::name::Name;
 use crate::room::{self, NoMemory};
 use crate::runtime::Runtime;
 use crate::scheduler::Scheduler;
@@ -30,7 +31,6 @@ use crate::time::Instant;
 use crate::timer_queue::NEVER;
 use crate::wait_queue::Waiter;
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
@@ -199,15 +199,12 @@ pub(crate) struct TaskBlock {
     pub(crate) timer: Cell<Instant>,
     generation: Cell<u32>,
     index: u32,
-    /// Where the stack's high end is, while there is a stack.
-    pub(crate) top: Cell<*mut u8>,
     /// The runtime that the block belongs to.
     #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
     home: *const Runtime,
     /// A free block may have kept the stack of the task before.
     pub(crate) stack: Cell<Option<StackMemory>>,
-    /// In a box, so that a block, of which most have no name, is two cache lines.
-    name: Cell<Option<Box<Cow<'static, str>>>>,
+    name: Cell<Option<Name>>,
     remote: Cell<Option<Remote>>,
 }
 
@@ -243,7 +240,6 @@ impl TaskBlock {
             timer: Cell::new(NEVER),
             generation: Cell::new(0),
             index,
-            top: Cell::new(ptr::null_mut()),
             #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
             home,
             stack: Cell::new(None),
@@ -274,32 +270,38 @@ impl TaskBlock {
 
     /// Gives the block of a new task its stack.
     pub(crate) fn set_stack(&self, stack: StackMemory) {
-        self.top.set(stack.base());
         self.stack.set(Some(stack));
+    }
+
+    /// Where the stack's high end is; null without a stack.
+    #[inline(always)]
+    pub(crate) fn top(&self) -> *mut u8 {
+        self.stack().map_or(ptr::null_mut(), StackMemory::base)
     }
 
     /// Says where on its stack the task begins: so many bytes below the base.
     pub(crate) fn begin_at(&self, bytes: usize) {
         let align = arch::STACK_ALIGN - 1;
-        let base = self.top.get().wrapping_sub(bytes).map_addr(|address| address & !align);
+        let base = self.top().wrapping_sub(bytes).map_addr(|address| address & !align);
         self.start.set_stack(self.stack().map_or(base, StackMemory::limit), base);
     }
 
     /// The task's stack.
+    #[inline(always)]
     pub(crate) fn stack(&self) -> Option<&StackMemory> {
         // SAFETY: the stack is exchanged only at the task's beginning and end; nobody holds the reference that long.
         unsafe { &*self.stack.as_ptr() }.as_ref()
     }
 
     /// The task's name.
-    pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
+    pub(crate) fn name(&self) -> Option<&Name> {
         // SAFETY: as for the stack.
-        unsafe { &*self.name.as_ptr() }.as_deref()
+        unsafe { &*self.name.as_ptr() }.as_ref()
     }
 
     /// Names the task, once, before it is queued.
     pub(crate) fn set_name(&self, name: Cow<'static, str>) {
-        self.name.set(Some(Box::new(name)));
+        self.name.set(Some(Name::new(name)));
         self.set(Flags::EXTRAS);
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn high_water(stack: &StackMemory) -> usize {
             while first.addr() < end {
                 // SAFETY: an aligned word between limit and base.
                 let word = unsafe { first.cast::<usize>().read_volatile() };
-                let is_canary = first == limit && word == canary(stack.limit);
+                let is_canary = first == limit && word == canary(stack.low());
                 if word != 0 && !is_canary {
                     return base.addr() - first.addr();
                 }

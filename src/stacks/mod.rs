@@ -46,7 +46,8 @@ pub const DEFAULT_SIZE: usize = if cfg!(target_arch = "wasm32") {
 /// Memory for one stack.
 #[derive(Debug)]
 pub struct StackMemory {
-    limit: NonNull<u8>,
+    /// Not the limit: a task's closure and result are below the base.
+    base: NonNull<u8>,
     size: usize,
     #[cfg(all(feature = "std", unix))]
     home: Home,
@@ -72,16 +73,20 @@ impl Home {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl StackMemory {
-    /// For `debugger.rs`: limit, size.
+    /// For `debugger.rs`: base, size.
     pub(crate) const FIELDS: [usize; 2] =
-        [core::mem::offset_of!(StackMemory, limit), core::mem::offset_of!(StackMemory, size)];
+        [core::mem::offset_of!(StackMemory, base), core::mem::offset_of!(StackMemory, size)];
 }
 
 impl StackMemory {
     /// Describes the stack `[limit, limit + size)`.
+    ///
+    /// # Panics
+    /// If it would end at address 0.
+    #[inline]
     pub fn new(limit: NonNull<u8>, size: usize) -> StackMemory {
         StackMemory {
-            limit,
+            base: NonNull::new(limit.as_ptr().wrapping_add(size)).expect("no stack ends at address 0"),
             size,
             #[cfg(all(feature = "std", unix))]
             home: Home::ELSEWHERE,
@@ -90,12 +95,20 @@ impl StackMemory {
 
     /// Returns the low end, which the stack grows towards.
     pub fn limit(&self) -> *mut u8 {
-        self.limit.as_ptr()
+        self.base.as_ptr().wrapping_sub(self.size)
+    }
+
+    /// The limit, of a stack that there is.
+    #[cfg(all(feature = "std", unix))]
+    #[inline(always)]
+    fn low(&self) -> NonNull<u8> {
+        // SAFETY: both ends are of one piece of memory.
+        unsafe { self.base.sub(self.size) }
     }
 
     /// Returns the high end.
     pub fn base(&self) -> *mut u8 {
-        self.limit.as_ptr().wrapping_add(self.size)
+        self.base.as_ptr()
     }
 
     /// Returns the size in bytes.

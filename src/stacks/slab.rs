@@ -166,7 +166,7 @@ impl SlabStacks {
             return self.take_of_another_size(size, kind);
         };
         let Some(limit) = class.take_warm() else { return self.take_of_another_size(size, kind) };
-        Ok(StackMemory { limit, size: class.layout.size, home: class.home })
+        Ok(class.stack(limit))
     }
 
     /// As `take`, if the size was not the last one, or the pool does not do.
@@ -178,7 +178,7 @@ impl SlabStacks {
                 self.last[kind as usize] = Last { size, class: index };
                 match class.take_warm() {
                     Some(limit) => {
-                        return Ok(StackMemory { limit, size: class.layout.size, home: class.home });
+                        return Ok(class.stack(limit));
                     }
                     None => break,
                 }
@@ -194,7 +194,7 @@ impl SlabStacks {
         let class = &mut self.classes[index];
         class.asked = size;
         let limit = class.take(&self.kit)?;
-        Ok(StackMemory { limit, size: class.layout.size, home: class.home })
+        Ok(class.stack(limit))
     }
 
     /// The class for this size, made now if there is none.
@@ -278,12 +278,12 @@ unsafe impl StackProvider for SlabStacks {
     fn acquire_unguarded(&mut self, size: usize) -> Result<StackMemory, StackError> {
         let stack = self.take(size, Kind::Packed)?;
         // SAFETY: the stack has 1 KiB at least, and its limit is aligned.
-        unsafe { stack.limit.cast::<usize>().write(canary(stack.limit)) };
+        unsafe { stack.low().cast::<usize>().write(canary(stack.low())) };
         Ok(stack)
     }
 
     fn release(&mut self, stack: StackMemory) {
-        let limit = stack.limit;
+        let limit = stack.low();
         let class = match self.classes.get_mut(stack.home.class()) {
             Some(class) if class.home == stack.home => class,
             _ => return self.attend(&stack, Finding::Foreign),

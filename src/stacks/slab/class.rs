@@ -20,7 +20,7 @@ use super::guards;
 use super::layout::Layout;
 use super::range::Range;
 use super::regions::{GIVE_BACK, Regions};
-use crate::stacks::{Home, StackError, valgrind};
+use crate::stacks::{Home, StackError, StackMemory, valgrind};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
@@ -101,6 +101,13 @@ impl Class {
     #[inline(always)]
     pub(super) fn take_warm(&mut self) -> Option<NonNull<u8>> {
         if self.pool.len() > self.look_below { self.pool.pop() } else { None }
+    }
+
+    /// The stack at that limit, which was just taken.
+    #[inline(always)]
+    pub(super) fn stack(&self, limit: NonNull<u8>) -> StackMemory {
+        // SAFETY: both ends are in the range's memory, or one past.
+        StackMemory { base: unsafe { limit.add(self.layout.size) }, size: self.layout.size, home: self.home }
     }
 
     /// Takes a stack.

@@ -1,0 +1,127 @@
+//! A task's name in two words; a `Cow` takes three, and a task block has room for two.
+//!
+//! On wasm32 it is a `Cow`, which is less code.
+#![allow(unsafe_code, reason = "a box or a reference, told apart by a bit of the length")]
+
+#[cfg(target_arch = "wasm32")]
+use alloc::borrow::Cow;
+use core::fmt;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use packed::Name;
+
+/// The name of a task.
+#[cfg(target_arch = "wasm32")]
+pub(crate) struct Name(Cow<'static, str>);
+
+#[cfg(target_arch = "wasm32")]
+impl Name {
+    pub(crate) fn new(name: Cow<'static, str>) -> Name {
+        Name(name)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn to_cow(&self) -> Cow<'static, str> {
+        self.0.clone()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod packed {
+    use alloc::borrow::Cow;
+    use alloc::boxed::Box;
+    use core::marker::PhantomData;
+    use core::ptr::{self, NonNull};
+    use core::{slice, str};
+
+    /// The name of a task: a `&'static str` or a box.
+    #[repr(C)]
+    pub(crate) struct Name {
+        text: NonNull<u8>,
+        /// The length in bytes; with the bit [`OWNED`] if the text is a box.
+        length: usize,
+        /// It is not `Send`, as the blocks it is in are not.
+        thread: PhantomData<*const str>,
+    }
+
+    /// No text is so long.
+    const OWNED: usize = 1 << (usize::BITS - 1);
+
+    impl Name {
+        /// For `debugger.rs`: text, length.
+        pub(crate) const FIELDS: [usize; 2] =
+            [core::mem::offset_of!(Name, text), core::mem::offset_of!(Name, length)];
+    }
+
+    impl Name {
+        pub(crate) fn new(name: Cow<'static, str>) -> Name {
+            let (text, length) = match name {
+                Cow::Borrowed(text) => (NonNull::from(text).cast(), text.len()),
+                Cow::Owned(text) => {
+                    let text = Box::leak(text.into_boxed_str());
+                    (NonNull::from(&mut *text).cast(), text.len() | OWNED)
+                }
+            };
+            Name { text, length, thread: PhantomData }
+        }
+
+        /// The text, for the program's whole time or as long as the name.
+        fn text(&self) -> Result<&'static str, &str> {
+            // SAFETY: `new` took both from a string, which is there for ever or, as a box, as long as this.
+            let text = unsafe {
+                str::from_utf8_unchecked(slice::from_raw_parts(self.text.as_ptr(), self.length & !OWNED))
+            };
+            if self.length & OWNED == 0 { Ok(text) } else { Err(text) }
+        }
+
+        pub(crate) fn as_str(&self) -> &str {
+            match self.text() {
+                Ok(text) | Err(text) => text,
+            }
+        }
+
+        pub(crate) fn to_cow(&self) -> Cow<'static, str> {
+            match self.text() {
+                Ok(text) => Cow::Borrowed(text),
+                Err(text) => Cow::Owned(text.into()),
+            }
+        }
+    }
+
+    impl Drop for Name {
+        fn drop(&mut self) {
+            if self.length & OWNED != 0 {
+                let text = ptr::slice_from_raw_parts_mut(self.text.as_ptr(), self.length & !OWNED);
+                // SAFETY: `new` leaked this box of bytes, which were text.
+                drop(unsafe { Box::from_raw(text) });
+            }
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+    use alloc::borrow::Cow;
+    use alloc::string::String;
+
+    #[test]
+    fn a_name_is_what_it_was_made_of() {
+        for text in ["", "x", "träge"] {
+            let (fixed, owned) = (Name::new(Cow::Borrowed(text)), Name::new(Cow::Owned(String::from(text))));
+            assert_eq!((fixed.as_str(), owned.as_str()), (text, text));
+            assert!(matches!(fixed.to_cow(), Cow::Borrowed(same) if same == text));
+            assert!(matches!(owned.to_cow(), Cow::Owned(same) if same == text));
+        }
+        assert_eq!(size_of::<Option<Name>>(), 2 * size_of::<usize>());
+    }
+}
