@@ -4,7 +4,7 @@
 //! function for all types; and what is then pushed cannot grow anything.
 #![allow(unsafe_code, reason = "a vector's memory is exchanged for a larger piece")]
 
-use alloc::alloc::{alloc, realloc};
+use alloc::alloc::{alloc, dealloc, realloc};
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem;
@@ -12,6 +12,11 @@ use core::mem;
 /// There is no memory left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoMemory;
+
+/// From how many bytes on a table asks for huge pages: those of more than 100,000 tasks. It is read here and there, and what the CPU knows of
+/// its pages would not reach.
+#[cfg(all(feature = "std", unix))]
+const LARGE: usize = 4 << 20;
 
 /// Makes room for `more` further elements; at least doubles a vector that has to grow.
 pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> {
@@ -23,18 +28,19 @@ pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> 
     }
     let (memory, len, capacity) = (vec.as_mut_ptr(), vec.len(), vec.capacity());
     // SAFETY: a vector's memory is the global allocator's, with the layout of an array of its capacity.
-    let (memory, capacity) = unsafe { grow(memory.cast(), capacity, len + more, Layout::new::<T>())? };
+    let (memory, capacity) = unsafe { grow(memory.cast(), len, capacity, len + more, Layout::new::<T>())? };
     // SAFETY: the elements have moved to the new memory, which has room for `capacity`; what the vector had is gone.
     mem::forget(mem::replace(vec, unsafe { Vec::from_raw_parts(memory.cast(), len, capacity) }));
     Ok(())
 }
 
-/// Exchanges the memory of an array for a larger piece, for at least `needed` elements; it stays where it is if there is none.
+/// Exchanges the memory of an array with `len` elements for a larger piece, for at least `needed`; it stays where it is if there is none.
 ///
 /// # Safety
 /// `memory` is the global allocator's, for `capacity` elements, or `capacity` is 0; the elements have a size.
 unsafe fn grow(
     memory: *mut u8,
+    len: usize,
     capacity: usize,
     needed: usize,
     element: Layout,
@@ -49,9 +55,23 @@ unsafe fn grow(
         // SAFETY: the array exists, so the product did not overflow, and `from_size_align` has looked at the larger size.
         unsafe {
             let old = Layout::from_size_align_unchecked(capacity * element.size(), element.align());
-            realloc(memory, old, size)
+            if element.align() <= align_of::<u128>() {
+                realloc(memory, old, size)
+            } else {
+                // Such memory an allocator exchanges by copying all of it, used or not; what was never touched is not there yet.
+                let new = alloc(layout);
+                if !new.is_null() {
+                    new.copy_from_nonoverlapping(memory, len * element.size());
+                    dealloc(memory, old);
+                }
+                new
+            }
         }
     };
+    #[cfg(all(feature = "std", unix))]
+    if size >= LARGE && !grown.is_null() {
+        crate::stacks::want_huge_pages(grown, size);
+    }
     if grown.is_null() { Err(NoMemory) } else { Ok((grown, new)) }
 }
 

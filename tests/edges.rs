@@ -108,3 +108,17 @@ fn closures_and_results_of_all_sizes_and_alignments_take_turns_on_one_stack() {
         }
     });
 }
+
+/// Those that yield to each other keep the host loop out where it has nothing to do; here it has.
+#[test]
+fn stacks_of_an_unusual_size_go_back_while_others_yield() {
+    run(|| {
+        let others = [(); 2].map(|()| spawn(|| (0..20_000).for_each(|_| yield_now())));
+        for _ in 0..1_000 {
+            Builder::new().stack_size(20 << 10).spawn(|| ()).expect("memory").join().expect("no panic");
+        }
+        let pooled = runtime::stats().stacks.pooled;
+        assert!(pooled < 200, "{pooled} stacks for one task at a time");
+        others.map(|task| task.join().expect("no panic"));
+    });
+}

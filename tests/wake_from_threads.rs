@@ -1,10 +1,12 @@
 //! Wake-ups from other threads: none is lost, and waiting for one is not a deadlock.
 #![cfg(feature = "scheduler")]
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use windlass::{RunError, current, park, spawn, try_run};
+use windlass::{RunError, current, park, spawn, try_run, yield_now};
 
 #[test]
 fn a_parked_task_is_woken_by_another_thread() {
@@ -19,6 +21,30 @@ fn a_parked_task_is_woken_by_another_thread() {
         while value.load(Ordering::Acquire) != 7 {
             park().expect("not cancelled");
         }
+        thread.join().expect("no panic");
+    });
+}
+
+/// Two that yield to each other have nothing else to look at, but for the inbox.
+#[test]
+fn a_parked_task_is_woken_while_others_yield_without_end() {
+    windlass::run(|| {
+        let done = Rc::new(Cell::new(false));
+        let parked = spawn({
+            let done = Rc::clone(&done);
+            move || {
+                park().expect("not cancelled");
+                done.set(true);
+            }
+        });
+        let unparker = parked.task().unparker().expect("alive");
+        let thread = thread::spawn(move || unparker.unpark());
+        let yields = [(); 2].map(|()| {
+            let done = Rc::clone(&done);
+            spawn(move || (0..u64::from(u32::MAX)).any(|_| done.get() || { yield_now(); false }))
+        });
+        assert_eq!(yields.map(|task| task.join().expect("no panic")), [true; 2]);
+        parked.join().expect("no panic");
         thread.join().expect("no panic");
     });
 }

@@ -26,6 +26,9 @@ pub mod slab;
 mod valgrind;
 
 #[cfg(all(feature = "std", unix))]
+pub(crate) use pages::want_huge_pages;
+
+#[cfg(all(feature = "std", unix))]
 #[expect(unused_imports, reason = "for reports on tasks, which do not show it yet")]
 pub(crate) use high_water::high_water;
 

@@ -80,3 +80,12 @@ pub(super) fn want_huge(start: NonNull<u8>, length: usize, wanted: bool) {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = (start, length, wanted);
 }
+
+/// Asks for huge pages as far as they are wholly in that memory, which may be anybody's.
+pub(crate) fn want_huge_pages(memory: *mut u8, length: usize) {
+    let skip = memory.addr().next_multiple_of(HUGE) - memory.addr();
+    let whole = length.saturating_sub(skip) / HUGE * HUGE;
+    if let Some(start) = NonNull::new(memory.wrapping_add(skip)).filter(|_| whole > 0) {
+        want_huge(start, whole, true);
+    }
+}
