@@ -62,6 +62,24 @@ cfg_select! {
         #[cfg(feature = "asan")]
         mod asan;
     }
+    all(target_arch = "x86_64", windows) => {
+        #[path = "x86_64_windows.rs"]
+        mod cpu;
+        #[doc(hidden)]
+        pub mod native;
+    }
+    all(target_arch = "x86", not(any(windows, target_os = "uefi"))) => {
+        #[path = "x86.rs"]
+        mod cpu;
+        #[doc(hidden)]
+        pub mod native;
+    }
+    all(target_arch = "aarch64", target_pointer_width = "64", not(any(windows, target_os = "uefi"))) => {
+        #[path = "aarch64.rs"]
+        mod cpu;
+        #[doc(hidden)]
+        pub mod native;
+    }
     // Without a CPU of its own.
     any(target_arch = "wasm32", miri, windlass_backend = "threads") => {}
     _ => {
@@ -92,6 +110,9 @@ compile_error!(
 
 #[cfg(all(any(miri, windlass_backend = "threads"), any(not(feature = "std"), target_family = "wasm")))]
 compile_error!("the threads backend needs OS threads and the feature `std`: see docs/porting.md");
+
+#[cfg(all(feature = "asan", not(all(target_arch = "x86_64", not(any(windows, target_os = "uefi"))))))]
+compile_error!("the feature `asan` is there for x86-64 with the System V ABI only");
 
 pub use backend::{
     BACKEND, STACK_ALIGN, STACK_MIN, Start, discard, finish, leave, on_host, prefetch, prepare, run, runtime,

@@ -28,6 +28,9 @@ pub struct Start {
     code: *const (),
     entry: Cell<*const ()>,
     base: Cell<*mut u8>,
+    /// The system wants to know it.
+    #[cfg(windows)]
+    limit: Cell<*mut u8>,
     /// `entry` is the sanitizer's then.
     #[cfg(feature = "asan")]
     true_entry: Cell<*const ()>,
@@ -41,6 +44,8 @@ impl Start {
             code: cpu::trampoline as *const (),
             entry: Cell::new(core::ptr::null()),
             base: Cell::new(core::ptr::null_mut()),
+            #[cfg(windows)]
+            limit: Cell::new(core::ptr::null_mut()),
             #[cfg(feature = "asan")]
             true_entry: Cell::new(core::ptr::null()),
         }
@@ -52,6 +57,8 @@ impl Start {
         debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
         debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
         self.base.set(base);
+        #[cfg(windows)]
+        self.limit.set(limit);
         #[cfg(feature = "asan")]
         asan::know(limit.addr(), base.addr());
     }
@@ -121,7 +128,12 @@ pub unsafe fn prepare(limit: *mut u8, base: *mut u8, entry: Entry, arg: *mut ())
     debug_assert!(limit.addr().is_multiple_of(STACK_ALIGN) && base.addr().is_multiple_of(STACK_ALIGN));
     debug_assert!(base.addr().saturating_sub(limit.addr()) >= STACK_MIN);
     let first = base.wrapping_sub(size_of::<First>()).cast::<First>();
-    let start = Start { base: Cell::new(first.cast()), ..Start::new() };
+    let start = Start {
+        base: Cell::new(first.cast()),
+        #[cfg(windows)]
+        limit: Cell::new(limit),
+        ..Start::new()
+    };
     #[cfg(feature = "asan")]
     asan::know(limit.addr(), first.addr());
     // SAFETY: the memory below `base` is the context's, by the caller's word, and as aligned as its end.

@@ -28,7 +28,7 @@ fn mappings() -> usize {
 }
 
 /// Page faults of this thread.
-fn faults() -> i64 {
+fn faults() -> libc::c_long {
     // SAFETY: all-zero is a valid `rusage`.
     unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -62,7 +62,12 @@ fn an_idle_guarded_stack_takes_a_page_and_no_mapping() {
     child::alone("an_idle_guarded_stack_takes_a_page_and_no_mapping", || {
         let guards = kernel_has_guards();
         // Else each costs two mappings, a step some more, and their number is limited.
-        let (count, more_mappings) = if guards { (100_000, 12) } else { (10_000, 21_000) };
+        let (count, more_mappings) = match (guards, usize::BITS) {
+            // Ranges are small there, and there are more of them.
+            (true, 32) => (10_000, 20),
+            (true, _) => (100_000, 12),
+            (false, _) => (10_000, 21_000),
+        };
         for size in [4096, 64 * KIB] {
             let mut stacks = SlabStacks::new();
             let mut all = Vec::with_capacity(count);

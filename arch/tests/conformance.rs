@@ -37,7 +37,7 @@ macro_rules! panic_tests {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64"))]
 mod native {
     // A million switches take some 3 ms.
     crate::cases::seam!(
@@ -50,7 +50,19 @@ mod native {
     crate::cases::each_case!(tests);
     panic_tests!();
 
+    mod registers;
+
+    #[cfg(target_arch = "aarch64")]
+    #[path = "aarch64.rs"]
+    mod cpu;
+    #[cfg(target_arch = "x86")]
+    #[path = "x86.rs"]
+    mod cpu;
+    #[cfg(all(target_arch = "x86_64", not(windows)))]
     #[path = "x86_64.rs"]
+    mod cpu;
+    #[cfg(all(target_arch = "x86_64", windows))]
+    #[path = "x86_64_windows.rs"]
     mod cpu;
 }
 

@@ -1,8 +1,9 @@
 //! Where stacks come from.
 //!
 //! A [`StackProvider`] hands out stacks and takes them back; it pools them, last in, first out, so that a new task gets warm memory.
-//! On `std` and unix it is [`slab`]: one range of address space for each size, a guard page below each stack. Elsewhere it is [`heap`]:
-//! the global allocator. [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
+//! On `std` and unix it is [`slab`]: one range of address space for each size, a guard page below each stack. On Windows it is `virtual_alloc`:
+//! pages from the system for each stack, with a guard page, too. Elsewhere it is [`heap`]: the global allocator.
+//! [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
 //!
 //! ```text
 //!           limit                                                      base
@@ -24,6 +25,8 @@ mod pages;
 pub mod slab;
 #[cfg(all(feature = "std", unix))]
 mod valgrind;
+#[cfg(all(feature = "std", windows))]
+pub mod virtual_alloc;
 
 #[cfg(all(feature = "std", unix))]
 pub(crate) use pages::want_huge_pages;
@@ -190,7 +193,16 @@ pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
 }
 
 /// The provider of this platform.
-#[cfg(not(any(all(feature = "std", unix), all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(all(feature = "std", windows))]
+pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
+    alloc::boxed::Box::new(virtual_alloc::VirtualStacks::new())
+}
+
+/// The provider of this platform.
+#[cfg(not(any(
+    all(feature = "std", any(unix, windows)),
+    all(target_arch = "wasm32", not(target_feature = "atomics"))
+)))]
 pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
     alloc::boxed::Box::new(heap::HeapStacks::new())
 }

@@ -4,6 +4,22 @@ use std::process::{Command, Output};
 
 const PART: &str = "WINDLASS_TEST_PART";
 
+/// What runs programs of this target, if the system does not: an emulator or a loader, with its arguments.
+const RUNNER: &str = "WINDLASS_TEST_RUNNER";
+
+/// The beginning of a command that runs this program again.
+pub(crate) fn again() -> Command {
+    let runner = std::env::var(RUNNER).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(program) = words.next() else {
+        return Command::new(std::env::current_exe().expect("a path"));
+    };
+    let mut command = Command::new(program);
+    // The running program may be the runner.
+    command.args(words).arg(std::env::args_os().next().expect("a path"));
+    command
+}
+
 /// The part that this process is to play: that of the test itself if there is none.
 pub(crate) fn part() -> Option<String> {
     std::env::var(PART).ok()
@@ -16,12 +32,11 @@ pub(crate) fn run(name: &str, part: &str) -> Output {
 
 /// As [`run`], as the argument of another program.
 pub(crate) fn under(program: &[&str], name: &str, part: &str) -> Output {
-    let own = std::env::current_exe().expect("a path");
     let mut command = match program {
-        [] => Command::new(own),
+        [] => again(),
         [program, arguments @ ..] => {
             let mut command = Command::new(program);
-            command.args(arguments).arg(own);
+            command.args(arguments).arg(std::env::current_exe().expect("a path"));
             command
         }
     };

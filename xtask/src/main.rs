@@ -3,6 +3,7 @@
 mod asan;
 mod bench;
 mod ci;
+mod cross;
 mod demo;
 mod doc;
 mod fmt;
@@ -14,6 +15,8 @@ mod models;
 mod npm;
 mod package;
 mod programs;
+mod qemu;
+mod sabotage;
 mod setup;
 mod tally;
 mod test;
@@ -70,6 +73,16 @@ const COMMANDS: &[Command] = &[
         name: "valgrind",
         does: "run a test and an example under valgrind's memcheck: no errors, no warnings",
         run: valgrind::command,
+    },
+    Command {
+        name: "qemu",
+        does: "the tests of other CPUs and systems, under what runs them here [--list] [TARGET...]",
+        run: qemu::command,
+    },
+    Command {
+        name: "sabotage",
+        does: "break `switch` register by register: the conformance suite must see each [arch [CPU...]]",
+        run: sabotage::command,
     },
     Command {
         name: "bench",
