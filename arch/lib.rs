@@ -80,6 +80,18 @@ cfg_select! {
         #[doc(hidden)]
         pub mod native;
     }
+    target_arch = "arm" => {
+        #[path = "arm.rs"]
+        mod cpu;
+        #[doc(hidden)]
+        pub mod native;
+    }
+    any(target_arch = "riscv32", target_arch = "riscv64") => {
+        #[path = "riscv.rs"]
+        mod cpu;
+        #[doc(hidden)]
+        pub mod native;
+    }
     // Without a CPU of its own.
     any(target_arch = "wasm32", miri, windlass_backend = "threads") => {}
     _ => {

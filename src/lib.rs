@@ -49,7 +49,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(all(feature = "scheduler", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(feature = "alloc")]
 mod atomics;
 #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
 mod clock;

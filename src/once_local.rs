@@ -4,10 +4,10 @@
     reason = "shares a value between tasks of one thread only, checked by the runtime's number"
 )]
 
+use crate::atomics::{AtomicUsize, Ordering};
 use crate::runtime;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// A static cell that is set once, by one runtime, and read by that runtime's tasks.
 ///

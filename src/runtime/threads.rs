@@ -5,6 +5,7 @@
 //! thread-local destructors that run later (*One Runtime*).
 
 use super::{AlreadyInstalled, Builder, Runtime};
+use crate::atomics::{AtomicUsize, Ordering};
 use crate::platform::Platform;
 use crate::reactor::State;
 #[cfg(feature = "scheduler")]
@@ -17,7 +18,6 @@ use alloc::boxed::Box;
 use core::cell::RefCell;
 #[cfg(feature = "scheduler")]
 use core::cell::{Cell, UnsafeCell};
-use core::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) type SuppliedPlatform = Box<dyn Platform>;
 #[cfg(feature = "scheduler")]

@@ -54,6 +54,11 @@ const COMMANDS: &[Command] = &[
         run: test::command,
     },
     Command {
+        name: "qemu",
+        does: "the tests on other CPUs, in QEMU, or on those named [--list] [TARGET...]",
+        run: qemu::command,
+    },
+    Command {
         name: "fuzz",
         does: "compare random modules with their lowered forms; without a name, list what there is [NAME [ARGUMENT...]]",
         run: fuzz::command,

@@ -283,6 +283,7 @@ pub(crate) fn bindgen_runner(workspace: &Workspace) -> Result<PathBuf> {
     Ok(runner)
 }
 
+/// Installs Debian packages.
 pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     let apt: &[&str] = if process::ask(Command::new("id").arg("-u")).as_deref() == Some("0") {
         &["apt-get"]

@@ -56,6 +56,25 @@ impl Tally {
         self.close_step(name, start, counts, result, line);
     }
 
+    /// Runs a step that counts for itself: how many tests passed, and what is wrong with each of the others.
+    pub(crate) fn cases(&mut self, name: &str, line: &str, run: impl FnOnce() -> Result<(u64, Vec<String>)>) {
+        let start = self.open(name, line);
+        let (counts, result) = match run() {
+            Ok((passed, wrong)) => {
+                wrong.iter().for_each(|wrong| println!("{wrong}"));
+                let counts = Counts { passed, failed: wrong.len() as u64 };
+                let result = match counts {
+                    Counts { failed: 1.., .. } => Err(Error::new("tests failed")),
+                    Counts { passed: 0, .. } => Err(Error::new("ran no test at all")),
+                    _ => Ok(()),
+                };
+                (Counts { failed: counts.failed.max(result.is_err().into()), ..counts }, result)
+            }
+            Err(error) => (Counts { passed: 0, failed: 1 }, Err(error)),
+        };
+        self.close_step(name, start, counts, result, line);
+    }
+
     /// Does what later steps need. No test if it succeeds; if it fails, a failed one.
     pub(crate) fn prepare<T>(
         &mut self,
@@ -233,6 +252,18 @@ mod tests {
         let mut step = Command::new("sh");
         tally.tests("broken", Report::Libtest, step.args(["-c", script]));
         assert_eq!(tally.total, counts(2, 1));
+        assert!(tally.close().is_err());
+    }
+
+    #[test]
+    fn a_step_that_counts_for_itself_fails_with_one_of_its_tests() {
+        let mut tally = Tally::default();
+        tally.cases("good", "line", || Ok((2, Vec::new())));
+        assert_eq!((tally.total, tally.failures.len()), (counts(2, 0), 0));
+        tally.cases("bad", "line", || Ok((3, vec!["wrong".into()])));
+        assert_eq!((tally.total, tally.failures.len()), (counts(5, 1), 1));
+        tally.cases("empty", "line", || Ok((0, Vec::new())));
+        assert_eq!((tally.total, tally.failures.len()), (counts(5, 2), 2));
         assert!(tally.close().is_err());
     }
 

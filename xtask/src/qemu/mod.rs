@@ -1,40 +1,43 @@
-//! `qemu`: the tests of other CPUs and systems, each under what runs its programs here.
+//! `qemu`: the tests on CPUs that this machine is not, in QEMU. docs/testing.md has what each row is for.
 
+mod bare;
 pub(crate) mod hosted;
+
+use std::collections::BTreeSet;
 
 use cargo_windlass::error::{Error, Result};
 
+use crate::no_arguments;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-/// A target, and its tests.
+/// One target.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) does: &'static str,
     pub(crate) run: fn(&Workspace, &mut Tally),
 }
 
-const TABLES: &[&[Row]] = &[hosted::ROWS];
-
-fn rows() -> impl Iterator<Item = &'static Row> {
-    TABLES.iter().copied().flatten()
-}
+/// All rows, a table a file.
+const TABLES: &[&[Row]] = &[bare::ROWS, hosted::ROWS];
 
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
+    let rows = || TABLES.iter().copied().flatten();
     if args.first().is_some_and(|arg| arg == "--list") {
-        crate::no_arguments(&args[1..])?;
+        no_arguments(&args[1..])?;
         for Row { name, does, .. } in rows() {
-            println!("{name:<28} {does}");
+            println!("{name:<29} {does}");
         }
         return Ok(());
     }
-    if let Some(unknown) = args.iter().find(|name| rows().all(|row| row.name != name.as_str())) {
+    let wanted: BTreeSet<&str> = args.iter().map(String::as_str).collect();
+    if let Some(unknown) = wanted.iter().find(|name| rows().all(|row| row.name != **name)) {
         return Err(Error::new(format!(
             "no target `{unknown}`; the targets are shown by\n  cargo xtask qemu --list"
         )));
     }
     let mut tally = Tally::default();
-    for row in rows().filter(|row| args.is_empty() || args.iter().any(|name| name == row.name)) {
+    for row in rows().filter(|row| wanted.is_empty() || wanted.contains(row.name)) {
         (row.run)(workspace, &mut tally);
     }
     tally.close()
