@@ -8,17 +8,17 @@ pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(target_has_atomic = "ptr")]
 #[allow(unused_imports, reason = "without the scheduler there is nothing to share but a number")]
-pub(crate) use {
-    alloc::sync::Arc,
-    core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize},
-};
-
+pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
 #[cfg(not(target_has_atomic = "ptr"))]
 #[allow(unused_imports, reason = "without the scheduler there is nothing to share but a number")]
-pub(crate) use {
-    portable_atomic::{AtomicPtr, AtomicU8, AtomicUsize},
-    portable_atomic_util::Arc,
-};
+pub(crate) use portable_atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use alloc::sync::Arc;
+#[cfg(all(feature = "alloc", not(target_has_atomic = "ptr")))]
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use portable_atomic_util::Arc;
 
 #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
 pub(crate) use core::sync::atomic::fence;

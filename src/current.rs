@@ -2,8 +2,9 @@
 
 use crate::dispatcher;
 use crate::error::Cancelled;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::inbox::Remote;
-use crate::name::Name;
+use crate::name::{Name, Text};
 use crate::runtime;
 use crate::scheduler::Block;
 use crate::task::{Flags, TaskId, Waiting, Wake};
@@ -11,7 +12,6 @@ use crate::time::Moment;
 #[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
 use crate::unparker::Unparker;
-use alloc::borrow::Cow;
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -177,9 +177,9 @@ impl Task {
         self.id
     }
 
-    /// Returns the task's name, if it has one and its result has not been taken or dropped.
-    pub fn name(&self) -> Option<Cow<'static, str>> {
-        runtime::with(|scheduler| scheduler.tasks.find(self.id)?.name().map(Name::to_cow))
+    /// Returns the task's name, if it has one and its result has not been taken or dropped. Without a heap it is a `&'static str`.
+    pub fn name(&self) -> Option<Text> {
+        runtime::with(|scheduler| scheduler.tasks.find(self.id)?.name().map(Name::to_text))
     }
 
     /// Makes the task's present or next [`park()`] return.
@@ -205,6 +205,23 @@ impl Task {
         })
     }
 
+    /// Returns how many bytes of its stack have been used at most, by this task or by one that had the stack before; `None` if the task is over
+    /// and its result taken or dropped.
+    ///
+    /// Only where stacks are zeroed or painted before their first use: on `std` and unix, and in a runtime without a heap.
+    ///
+    /// # Examples
+    /// ```
+    /// windlass::run(|| {
+    ///     let used = windlass::current().stack_high_water().unwrap();
+    ///     assert!(used > 0 && used < windlass::stacks::DEFAULT_SIZE);
+    /// });
+    /// ```
+    #[cfg(any(not(any(feature = "alloc", target_arch = "wasm32")), all(feature = "std", unix)))]
+    pub fn stack_high_water(&self) -> Option<usize> {
+        runtime::with(|scheduler| scheduler.tasks.find(self.id)?.stack().map(crate::stacks::high_water))
+    }
+
     /// Returns what wakes this task from any thread, or `None` if it is over and its result taken or dropped.
     ///
     /// # Examples
@@ -215,6 +232,7 @@ impl Task {
     ///     windlass::park().unwrap();
     /// });
     /// ```
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub fn unparker(&self) -> Option<Unparker> {
         let inbox = &runtime::current().inbox;
         runtime::with(|scheduler| {
@@ -224,6 +242,14 @@ impl Task {
             }
             task.remote().map(Unparker::new)
         })
+    }
+
+    /// Returns what wakes this task from an interrupt or another thread, or `None` if it is over and its result taken or dropped.
+    ///
+    /// Nobody counts unparkers: from now on the runtime waits while the task is parked, rather than to report a deadlock.
+    #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+    pub fn unparker(&self) -> Option<Unparker> {
+        runtime::with(|scheduler| Some(Unparker::new(&scheduler.tasks.find(self.id)?.remote())))
     }
 }
 

@@ -191,6 +191,7 @@ pub(crate) fn reap(task: TaskRef) {
 }
 
 /// Gives stacks that nobody keeps back to their provider.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 pub(crate) fn release_stacks() {
     while let Some(stack) = runtime::with(|scheduler| scheduler.tasks.take_surplus()) {
         runtime::current().stacks.borrow_mut().release(stack);
@@ -316,11 +317,15 @@ fn drive_here(goal: &Goal) -> Stop {
         if !runtime.inbox.is_empty() {
             runtime.inbox.drain(|id, wakeup| runtime.with(|scheduler| scheduler.deliver(id, wakeup)));
         }
+        #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
         let (surplus, sleepers) =
             runtime.with(|scheduler| (scheduler.tasks.has_surplus(), scheduler.timers.earliest().is_some()));
+        #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
         if surplus {
             release_stacks();
         }
+        #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+        let sleepers = runtime.with(|scheduler| scheduler.timers.earliest().is_some());
         let now = (sleepers || goal.deadline.is_some()).then(|| runtime.platform.now());
         if let Some(now) = now {
             runtime.with(|scheduler| scheduler.expire(now));
@@ -347,6 +352,7 @@ fn drive_here(goal: &Goal) -> Stop {
         });
         match next {
             Err(stop) => {
+                #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
                 if runtime.with(|scheduler| scheduler.tasks.trim()) {
                     release_stacks();
                 }
@@ -363,6 +369,10 @@ fn drive_here(goal: &Goal) -> Stop {
                 if timer.is_none() && !may_be_woken_remotely() {
                     return Stop::Deadlock;
                 }
+                // Tasks that never end are looked at where there is time.
+                #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+                runtime.with(|scheduler| scheduler.tasks.check_stacks());
+                #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
                 if runtime.with(|scheduler| scheduler.tasks.trim()) {
                     release_stacks();
                 }
@@ -384,7 +394,7 @@ fn may_be_woken_remotely() -> bool {
     runtime::with(|scheduler| {
         scheduler.tasks.iter().any(|block| match block.waiting.get() {
             // An unpark ends a `park` and nothing else.
-            Waiting::Park => block.remote().is_some_and(|remote| remote.is_shared()),
+            Waiting::Park => block.has_unparker(),
             // Nobody knows which threads have the other end.
             waiting => waiting.is_remote(),
         })

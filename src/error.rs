@@ -44,7 +44,8 @@ pub enum SpawnErrorKind {
         /// The smallest size that would do.
         minimum: usize,
     },
-    /// The stack size is above [`stacks::MAX_SIZE`](crate::stacks::MAX_SIZE).
+    /// The stack size is above [`stacks::MAX_SIZE`](crate::stacks::MAX_SIZE), or above that of the runtime's
+    /// [`Memory`](crate::runtime::Memory).
     StackTooLarge,
     /// No memory for the stack or for the task's entry in the tables.
     OutOfMemory,
@@ -63,8 +64,13 @@ impl fmt::Display for SpawnErrorKind {
             SpawnErrorKind::StackTooSmall { minimum } => {
                 write!(f, "the stack size is too small; this task needs at least {minimum} bytes")
             }
+            #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
             SpawnErrorKind::StackTooLarge => {
                 write!(f, "the stack size is above the maximum of {} bytes", crate::stacks::MAX_SIZE)
+            }
+            #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+            SpawnErrorKind::StackTooLarge => {
+                f.write_str("the stack size is above that of the stacks in the runtime's memory")
             }
             SpawnErrorKind::OutOfMemory => f.write_str("no memory for another task"),
             SpawnErrorKind::TooManyGuards => {
@@ -227,7 +233,7 @@ pub enum RunError {
     /// The task could not be spawned.
     #[cfg(feature = "scheduler")]
     Spawn(SpawnErrorKind),
-    /// More than 64 calls are nested in each other.
+    /// More than 64 calls are nested in each other; in a runtime without a heap more than 4.
     NestedTooDeep,
     /// A reactor's export was called before `initialize`, or after it failed.
     NotInitialised,
@@ -259,7 +265,10 @@ impl fmt::Display for RunError {
             RunError::Ended(code) => write!(f, "the module ended before, with exit code {code}"),
             #[cfg(feature = "scheduler")]
             RunError::Spawn(kind) => write!(f, "cannot spawn the call's task: {kind}"),
+            #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
             RunError::NestedTooDeep => f.write_str("more than 64 calls are nested in each other"),
+            #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+            RunError::NestedTooDeep => f.write_str("more than 4 calls are nested in each other"),
             RunError::NotInitialised => {
                 f.write_str("not initialised: call `_initialize` first (if that failed: make a new instance)")
             }

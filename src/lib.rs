@@ -35,8 +35,9 @@
 //! * `timers` (default): `sleep`, and what has a timeout or a deadline.
 //! * `pool` (default): many cores: [`pool`], whose workers are OS threads with a runtime each. Not on wasm32.
 //! * `reports`: errors in words, with the list of tasks; implied by `std`. Without it a host gets the error's code only.
-//! * `alloc`: the global allocator, which tasks and reactors use; implied by both. Without it there are only [`Instant`] and the
-//!   attributes.
+//! * `alloc`: the global allocator, for stacks, queues and channels; implied by `std`, `asynchronous` and `reports`, and always there on
+//!   wasm32. Without it the scheduler runs in a [`runtime::Memory`], and channels are made of a [`channel::Storage`]. Without it
+//!   and without the scheduler there are only [`Instant`] and the attributes.
 //! * `dlmalloc`: the global allocator of a wasm32 guest.
 //! * `panic-handler`: the panic handler of a `no_std` wasm32 guest.
 //! * `asan`: tells AddressSanitizer of each switch; for programs that are built with it.
@@ -44,33 +45,46 @@
 #![deny(unsafe_code)]
 #![debugger_visualizer(gdb_script_file = "../debug/gdb.py")]
 
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 mod atomics;
 #[cfg(all(feature = "std", not(target_arch = "wasm32")))]
 mod clock;
 #[cfg(feature = "scheduler")]
 mod current;
-#[cfg(all(feature = "scheduler", not(target_arch = "wasm32")))]
+#[cfg(all(feature = "scheduler", feature = "alloc", not(target_arch = "wasm32")))]
 mod debugger;
 #[cfg(feature = "scheduler")]
 mod dispatcher;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 mod error;
-#[cfg(all(feature = "scheduler", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
+#[cfg(all(
+    feature = "scheduler",
+    feature = "alloc",
+    not(all(target_arch = "wasm32", not(target_feature = "atomics")))
+))]
+mod inbox;
+#[cfg(all(feature = "scheduler", not(feature = "alloc"), not(target_arch = "wasm32")))]
+#[path = "inbox/fixed.rs"]
 mod inbox;
 #[cfg(all(feature = "scheduler", target_arch = "wasm32", not(target_feature = "atomics")))]
 #[path = "inbox/alone.rs"]
 mod inbox;
 #[cfg(feature = "scheduler")]
 mod name;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", any(feature = "alloc", target_arch = "wasm32")))]
 mod room;
-#[cfg(feature = "scheduler")]
+#[cfg(all(feature = "scheduler", not(any(feature = "alloc", target_arch = "wasm32"))))]
+#[path = "room/fixed.rs"]
+mod room;
+#[cfg(all(feature = "scheduler", any(feature = "alloc", target_arch = "wasm32")))]
+mod run_queue;
+#[cfg(all(feature = "scheduler", not(any(feature = "alloc", target_arch = "wasm32"))))]
+#[path = "run_queue/fixed.rs"]
 mod run_queue;
 #[cfg(feature = "scheduler")]
 mod scheduler;
@@ -83,7 +97,10 @@ mod task;
 #[cfg(all(feature = "scheduler", any(test, feature = "reports")))]
 mod task_list;
 mod time;
-#[cfg(all(feature = "scheduler", feature = "timers"))]
+#[cfg(all(feature = "scheduler", feature = "timers", any(feature = "alloc", target_arch = "wasm32")))]
+mod timer_queue;
+#[cfg(all(feature = "scheduler", feature = "timers", not(any(feature = "alloc", target_arch = "wasm32"))))]
+#[path = "timer_queue/fixed.rs"]
 mod timer_queue;
 #[cfg(all(feature = "scheduler", not(feature = "timers")))]
 #[path = "timer_queue/none.rs"]
@@ -95,23 +112,23 @@ mod wait_queue;
 
 #[cfg(feature = "scheduler")]
 pub mod channel;
-#[cfg(all(feature = "timers", not(feature = "scheduler")))]
+#[cfg(all(feature = "timers", not(feature = "scheduler"), any(feature = "alloc", target_arch = "wasm32")))]
 mod direct;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 mod log;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 mod once_local;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 pub mod platform;
 #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
 pub mod pool;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 pub mod reactor;
 #[cfg(all(feature = "std", feature = "scheduler", not(target_arch = "wasm32")))]
 pub mod remote;
 #[cfg(feature = "scheduler")]
 mod run;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 pub mod runtime;
 #[cfg(feature = "scheduler")]
 pub mod stacks;
@@ -122,18 +139,22 @@ pub mod sync;
 pub use current::{Task, current, exit, park, try_current, yield_now};
 #[cfg(all(feature = "scheduler", feature = "timers"))]
 pub use current::{park_timeout, sleep, sleep_until};
-#[cfg(all(feature = "timers", not(feature = "scheduler")))]
+#[cfg(all(
+    feature = "timers",
+    not(feature = "scheduler"),
+    any(feature = "alloc", target_arch = "wasm32")
+))]
 pub use direct::{sleep, sleep_until};
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 pub use error::{Cancelled, Panic, RunError};
 #[cfg(feature = "scheduler")]
 pub use error::{JoinError, SpawnError, SpawnErrorKind};
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 #[doc(hidden)]
 pub use log::__format;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 pub use log::log;
-#[cfg(feature = "alloc")]
+#[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
 pub use once_local::OnceLocal;
 #[cfg(feature = "scheduler")]
 pub use run::{run, try_run};

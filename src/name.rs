@@ -1,35 +1,40 @@
 //! A task's name in two words; a `Cow` takes three, and a task block has room for two.
 //!
-//! On wasm32 it is a `Cow`, which is less code.
+//! On wasm32 it is a `Cow`, which is less code; without a heap a `&'static str`.
 #![allow(unsafe_code, reason = "a box or a reference, told apart by a bit of the length")]
 
-#[cfg(target_arch = "wasm32")]
-use alloc::borrow::Cow;
 use core::fmt;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 pub(crate) use packed::Name;
 
-/// The name of a task.
-#[cfg(target_arch = "wasm32")]
-pub(crate) struct Name(Cow<'static, str>);
+/// What a name is made of.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+pub(crate) type Text = alloc::borrow::Cow<'static, str>;
+/// What a name is made of.
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub(crate) type Text = &'static str;
 
-#[cfg(target_arch = "wasm32")]
+/// The name of a task.
+#[cfg(not(all(feature = "alloc", not(target_arch = "wasm32"))))]
+pub(crate) struct Name(Text);
+
+#[cfg(not(all(feature = "alloc", not(target_arch = "wasm32"))))]
 impl Name {
-    pub(crate) fn new(name: Cow<'static, str>) -> Name {
+    pub(crate) fn new(name: Text) -> Name {
         Name(name)
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        Text::as_ref(&self.0)
     }
 
-    pub(crate) fn to_cow(&self) -> Cow<'static, str> {
-        self.0.clone()
+    pub(crate) fn to_text(&self) -> Text {
+        Text::clone(&self.0)
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 mod packed {
     use alloc::borrow::Cow;
     use alloc::boxed::Box;
@@ -83,7 +88,7 @@ mod packed {
             }
         }
 
-        pub(crate) fn to_cow(&self) -> Cow<'static, str> {
+        pub(crate) fn to_text(&self) -> Cow<'static, str> {
             match self.text() {
                 Ok(text) => Cow::Borrowed(text),
                 Err(text) => Cow::Owned(text.into()),
@@ -108,7 +113,7 @@ impl fmt::Display for Name {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::Name;
     use alloc::borrow::Cow;
@@ -119,8 +124,8 @@ mod tests {
         for text in ["", "x", "träge"] {
             let (fixed, owned) = (Name::new(Cow::Borrowed(text)), Name::new(Cow::Owned(String::from(text))));
             assert_eq!((fixed.as_str(), owned.as_str()), (text, text));
-            assert!(matches!(fixed.to_cow(), Cow::Borrowed(same) if same == text));
-            assert!(matches!(owned.to_cow(), Cow::Owned(same) if same == text));
+            assert!(matches!(fixed.to_text(), Cow::Borrowed(same) if same == text));
+            assert!(matches!(owned.to_text(), Cow::Owned(same) if same == text));
         }
         assert_eq!(size_of::<Option<Name>>(), 2 * size_of::<usize>());
     }

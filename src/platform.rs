@@ -4,9 +4,11 @@
 //! board or a test brings its own in a few lines. `std` and wasm32 have one built in; [`MockClock`] is the one for tests.
 
 use crate::time::Instant;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use alloc::rc::Rc;
 #[cfg(feature = "std")]
 use alloc::sync::Arc;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use core::cell::Cell;
 
 /// The platform's answer that it may not block: on wasm an engine whose host cannot sleep.
@@ -53,6 +55,25 @@ pub trait Platform {
     }
 }
 
+impl<P: Platform + ?Sized> Platform for &P {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn wait(&self, until: Option<Instant>) -> Result<(), MayNotBlock> {
+        (**self).wait(until)
+    }
+
+    fn wake_at(&self, until: Option<Instant>) {
+        (**self).wake_at(until);
+    }
+
+    #[cfg(feature = "std")]
+    fn notifier(&self) -> Option<Notifier> {
+        (**self).notifier()
+    }
+}
+
 /// A clock that only moves when something waits for it, for deterministic tests.
 ///
 /// Clones share one clock. Waiting moves the time to the deadline at once; waiting without a deadline is refused.
@@ -68,9 +89,11 @@ pub trait Platform {
 ///     assert_eq!(Instant::now(), Instant::from_nanos(3_600_000_000_000));
 /// });
 /// ```
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 #[derive(Clone, Debug, Default)]
 pub struct MockClock(Rc<Mock>);
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 #[derive(Debug, Default)]
 struct Mock {
     now: Cell<u64>,
@@ -78,6 +101,7 @@ struct Mock {
     armed: Cell<Option<Instant>>,
 }
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 impl MockClock {
     /// Returns a clock that stands at zero and may block.
     pub fn new() -> MockClock {
@@ -101,6 +125,7 @@ impl MockClock {
     }
 }
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 impl Platform for MockClock {
     fn now(&self) -> Instant {
         Instant::from_nanos(self.0.now.get())

@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem;
 
+/// Where the scheduler's tables are. Without a heap: in memory that the program gave, `room/fixed.rs`.
+pub(crate) type Table<T> = Vec<T>;
+
 /// There is no memory left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoMemory;
@@ -85,6 +88,7 @@ pub(crate) fn push<T>(vec: &mut Vec<T>, value: T) {
 }
 
 /// As [`push`], of something large: it is copied from where it is, and not by way of the caller's stack.
+#[cfg(any(test, feature = "timers"))]
 #[inline]
 pub(crate) fn push_copy<T: Copy>(vec: &mut Vec<T>, value: &T) {
     let len = vec.len();

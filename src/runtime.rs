@@ -11,29 +11,41 @@
 //! on standard error.
 #![allow(unsafe_code, reason = "the runtime is reached through a raw pointer (Short Borrow)")]
 
+#[cfg(all(any(feature = "alloc", target_arch = "wasm32"), not(feature = "scheduler")))]
 use crate::platform::Platform;
 use crate::reactor::State;
 use crate::time::Instant;
 #[cfg(feature = "scheduler")]
-use crate::{
-    inbox,
-    scheduler::Scheduler,
-    stacks::{StackCounts, StackProvider},
-};
+use crate::{inbox, scheduler::Scheduler, stacks::StackCounts};
+#[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
+use crate::{platform::Platform, stacks::StackProvider};
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use alloc::boxed::Box;
+#[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
+use core::cell::Cell;
 use core::cell::RefCell;
 #[cfg(feature = "scheduler")]
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::fmt;
+
+#[cfg(feature = "scheduler")]
+mod memory;
 
 #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
 #[path = "runtime/alone.rs"]
 mod home;
-#[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
+#[cfg(all(feature = "alloc", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
 #[path = "runtime/threads.rs"]
 mod home;
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+#[path = "runtime/fixed.rs"]
+mod home;
 
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub use home::Builder;
 pub(crate) use home::{current, existing};
+#[cfg(feature = "scheduler")]
+pub use memory::Memory;
 
 /// All that a thread's tasks share.
 #[repr(C)]
@@ -43,12 +55,14 @@ pub(crate) struct Runtime {
     scheduler: UnsafeCell<Scheduler>,
     /// Different for each runtime of the program; never 0.
     pub(crate) number: usize,
-    #[cfg(feature = "scheduler")]
+    #[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
     pub(crate) stacks: RefCell<home::SuppliedStacks>,
     #[cfg(feature = "scheduler")]
     pub(crate) inbox: inbox::Shared,
-    #[cfg(feature = "scheduler")]
+    #[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
     pub(crate) stack_size: Cell<usize>,
+    #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+    pub(crate) stack_size: usize,
     /// The pool's worker that this thread is.
     #[cfg(all(feature = "pool", not(target_arch = "wasm32")))]
     pub(crate) worker: core::cell::OnceCell<alloc::rc::Rc<crate::pool::Worker>>,
@@ -63,6 +77,7 @@ pub(crate) struct Runtime {
 /// windlass::runtime::Builder::new().stack_size(64 << 10).max_tasks(1000).install().unwrap();
 /// assert_eq!(windlass::run(|| 6 * 7), 42);
 /// ```
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 #[derive(Default)]
 pub struct Builder {
     platform: Option<Box<dyn Platform>>,
@@ -86,10 +101,22 @@ impl fmt::Display for AlreadyInstalled {
 
 impl core::error::Error for AlreadyInstalled {}
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 impl Builder {
     /// Returns the defaults of this platform.
     pub fn new() -> Builder {
         Builder::default()
+    }
+
+    /// Returns a runtime to be with the capacities of `memory`, and with the clock and the way to wait of `platform`.
+    ///
+    /// Without a heap it lies in that memory; see [`Memory`].
+    #[cfg(feature = "scheduler")]
+    pub fn fixed<const TASKS: usize, const STACK: usize>(
+        _: &'static Memory<TASKS, STACK>,
+        platform: &'static dyn Platform,
+    ) -> Builder {
+        Builder::new().platform(platform).max_tasks(TASKS).stack_size(STACK)
     }
 
     /// Sets the clock and the way to wait.
@@ -150,6 +177,7 @@ impl Builder {
     }
 }
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
@@ -174,7 +202,7 @@ pub(crate) fn scheduler() -> *mut Scheduler {
     current().scheduler()
 }
 
-#[cfg(all(feature = "scheduler", not(target_arch = "wasm32")))]
+#[cfg(all(feature = "scheduler", feature = "alloc", not(target_arch = "wasm32")))]
 impl Runtime {
     /// For `debugger.rs`.
     pub(crate) const SCHEDULER: usize = core::mem::offset_of!(Runtime, scheduler);
@@ -213,7 +241,7 @@ pub struct Stats {
 ///
 /// # Context
 /// Any but interrupts.
-#[cfg(feature = "scheduler")]
+#[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
 pub fn stats() -> Stats {
     let (tasks, kept, switches) =
         with(|scheduler| (scheduler.tasks.alive(), scheduler.tasks.stacks(), scheduler.switches()));
@@ -226,11 +254,33 @@ pub fn stats() -> Stats {
     }
 }
 
+/// Returns what the program's runtime holds.
+///
+/// # Context
+/// Any but interrupts.
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub fn stats() -> Stats {
+    with(|scheduler| {
+        let tasks = scheduler.tasks.alive();
+        let stacks = StackCounts { in_use: tasks, pooled: scheduler.tasks.capacity() - tasks };
+        Stats { tasks, stacks, switches: scheduler.switches() }
+    })
+}
+
+/// Returns how many bytes of a stack any task has used at most so far, of those that are over, too. Looks at all stacks.
+///
+/// # Context
+/// Any but interrupts.
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub fn stack_high_water() -> usize {
+    with(|scheduler| scheduler.tasks.stack_high_water())
+}
+
 /// Sets the stack size, in bytes, of later tasks that do not choose one: in a reactor, of its calls.
 ///
 /// # Context
 /// Task or host; in a reactor's init it is in time for the first call.
-#[cfg(feature = "scheduler")]
+#[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
 pub fn set_stack_size(bytes: usize) {
     if current().stack_size.replace(bytes) != bytes {
         with(|scheduler| scheduler.tasks.forget_usual());
@@ -244,7 +294,7 @@ pub fn set_stack_size(bytes: usize) {
 ///
 /// # Context
 /// Task or host.
-#[cfg(feature = "scheduler")]
+#[cfg(all(any(feature = "alloc", target_arch = "wasm32"), feature = "scheduler"))]
 pub fn trim() {
     with(|scheduler| scheduler.tasks.keep_none());
     crate::dispatcher::release_stacks();

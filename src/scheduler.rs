@@ -20,15 +20,15 @@
 //! the rare ways out of line.
 
 use crate::error::SpawnErrorKind;
-use crate::room;
+use crate::room::{self, Table};
 use crate::run_queue::RunQueue;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::runtime::Runtime;
 use crate::task::{Flags, TaskId, TaskRef, Tasks, Waiting, Wake};
 use crate::time::{Instant, Moment, instant};
 use crate::timer_queue::{BATCH, TimerQueue};
 use crate::unparker::Wakeup;
 use crate::wait_queue::{self, WaitQueue, Waiter};
-use alloc::vec::Vec;
 use windlass_arch::{self as arch, Context};
 
 /// Switches between two visits to the host loop.
@@ -39,7 +39,8 @@ pub(crate) const TURNS: u32 = 64;
 pub(crate) const GOES_ON: bool = cfg!(not(target_arch = "wasm32"));
 
 /// How deep calls from the host may nest.
-pub(crate) const MAX_NESTING: usize = 64;
+pub(crate) const MAX_NESTING: usize =
+    if cfg!(any(feature = "alloc", target_arch = "wasm32")) { 64 } else { 4 };
 
 /// What the dispatcher must do.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ pub(crate) struct Scheduler {
     ready: RunQueue,
     pub(crate) tasks: Tasks,
     pub(crate) timers: TimerQueue,
-    loops: Vec<HostLoop>,
+    loops: Table<HostLoop>,
     /// `exit` was called with this code: nothing runs any more.
     pub(crate) ended: Option<i32>,
     /// Turns that were taken until `countdown` was set to `budget`.
@@ -103,7 +104,7 @@ pub(crate) struct Scheduler {
     unlimited: bool,
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 impl Scheduler {
     /// For `debugger.rs`: running, ready.
     pub(crate) const FIELDS: [usize; 2] =
@@ -111,14 +112,25 @@ impl Scheduler {
 }
 
 impl Scheduler {
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub(crate) const fn new(most_tasks: usize) -> Scheduler {
+        Scheduler::over(RunQueue::new(), Tasks::new(most_tasks), TimerQueue::new(), Table::new())
+    }
+
+    /// A scheduler with these tables.
+    pub(crate) const fn over(
+        ready: RunQueue,
+        tasks: Tasks,
+        timers: TimerQueue,
+        loops: Table<HostLoop>,
+    ) -> Scheduler {
         Scheduler {
             running: TaskRef::NOBODY,
             countdown: 1,
-            ready: RunQueue::new(),
-            tasks: Tasks::new(most_tasks),
-            timers: TimerQueue::new(),
-            loops: Vec::new(),
+            ready,
+            tasks,
+            timers,
+            loops,
             ended: None,
             turns: 0,
             budget: 1,
@@ -168,6 +180,7 @@ impl Scheduler {
     /// Takes a block for a new task, and room for it in every queue; the block has a stack of the usual size if one has kept it.
     ///
     /// With `TooManyTasks` there may be blocks that have kept their stacks: see `Tasks::keep_none`.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub(crate) fn admit(
         &mut self,
         usual_size: bool,
@@ -189,12 +202,19 @@ impl Scheduler {
     }
 
     /// Makes the tables as small as the tasks allow. No free block has a stack.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub(crate) fn shrink(&mut self) {
         // Void timers may be of blocks that are given up.
         self.timers.clean_up(&self.tasks);
         let blocks = self.tasks.shrink();
         self.ready.shrink(blocks);
         self.timers.shrink(blocks);
+    }
+
+    /// Takes a block for a new task, which has its stack; room in every queue was there from the beginning.
+    #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+    pub(crate) fn admit(&mut self) -> Result<TaskRef, SpawnErrorKind> {
+        self.tasks.admit().ok_or(SpawnErrorKind::TooManyTasks)
     }
 
     /// A warm start: a block with a stack of the usual size, if one has kept it and there may be one more task.
@@ -542,7 +562,7 @@ impl Scheduler {
 
     /// The names of the open host loops, innermost last.
     pub(crate) fn loops(&self) -> &[HostLoop] {
-        &self.loops
+        self.loops.as_slice()
     }
 
     /// The module ends: the running task waits for ever, and the host loops return. `None` if there is no running task.

@@ -19,16 +19,26 @@
 
 use crate::current::Task;
 use crate::dispatcher::{self, JoinRefused};
-use crate::error::{JoinError, Panic, SpawnError, SpawnErrorKind};
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+use crate::error::SpawnErrorKind;
+use crate::error::{JoinError, Panic, SpawnError};
 use crate::runtime;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::stacks::{self, StackError};
-use crate::task::{Flags, KEPT_PACKET, TaskId, TaskRef};
-use alloc::borrow::Cow;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+use crate::task::Flags;
+use crate::name::Text;
+use crate::task::{KEPT_PACKET, TaskId, TaskRef};
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use windlass_arch::{self as arch, Context, Entry};
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+use windlass_arch::Entry;
+use windlass_arch::{self as arch, Context};
+
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+mod fixed;
 
 /// Spawns `f` as a task of the calling thread's runtime, at the tail of the run queue, and returns a handle to it.
 ///
@@ -75,10 +85,12 @@ where
     }
 }
 
-/// Whether a warm spawn is inlined. Where code is shipped over a wire, one function for all types is worth more.
-const WARM: bool = cfg!(not(target_arch = "wasm32"));
+/// Whether a warm spawn is inlined. Where code is shipped over a wire, one function for all types is worth more; and without a heap each
+/// block has its stack.
+const WARM: bool = cfg!(all(feature = "alloc", not(target_arch = "wasm32")));
 
 /// The smallest stack, in bytes, that a free block keeps: one in which it is known without a look that there is room for a small packet.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 const KEPT_MIN: usize = 4096;
 
 /// Where a value lies that ends at the base of a stack.
@@ -127,8 +139,9 @@ impl Packet {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
-    name: Option<Cow<'static, str>>,
+    name: Option<Text>,
     stack_size: Option<usize>,
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     unguarded: bool,
 }
 
@@ -138,9 +151,9 @@ impl Builder {
         Builder::default()
     }
 
-    /// Names the task, for reports.
+    /// Names the task, for reports. Without a heap a name is a `&'static str`.
     #[must_use]
-    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Builder {
+    pub fn name(mut self, name: impl Into<Text>) -> Builder {
         self.name = Some(name.into());
         self
     }
@@ -172,8 +185,15 @@ impl Builder {
     /// });
     /// ```
     #[must_use]
+    #[cfg_attr(
+        not(any(feature = "alloc", target_arch = "wasm32")),
+        allow(unused_mut, reason = "there no stack has a guard")
+    )]
     pub unsafe fn unguarded(mut self) -> Builder {
-        self.unguarded = true;
+        #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+        {
+            self.unguarded = true;
+        }
         self
     }
 
@@ -199,6 +219,7 @@ impl Builder {
     /// Makes a task that will call `entry` with its block, and queues it; the caller puts the closure into its place.
     ///
     /// For all types of closures: there are many, and this is the long part.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     fn prepare(self, packet: Packet, entry: Entry) -> Result<TaskRef, SpawnErrorKind> {
         let runtime = runtime::current();
         let usual = runtime.stack_size.get();

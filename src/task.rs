@@ -21,24 +21,32 @@
 //!   [`TaskRef`] is used only by the thread of that runtime, while it exists. So following one needs no look-up and no check.
 #![allow(unsafe_code, reason = "task blocks are reached through plain pointers (Stable Blocks)")]
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::inbox::Remote;
-use crate::name::Name;
+use crate::name::{Name, Text};
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::room::{self, NoMemory};
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::runtime::Runtime;
 use crate::scheduler::Scheduler;
 use crate::stacks::StackMemory;
 use crate::time::Instant;
 use crate::timer_queue::NEVER;
 use crate::wait_queue::Waiter;
-use alloc::borrow::Cow;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 use core::mem::offset_of;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use windlass_arch::{self as arch, Context, Start};
+
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+mod fixed;
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub(crate) use fixed::Tasks;
 
 /// Identifies a task of one runtime; never reused for another task while 2^32 tasks pass through the same slot.
 ///
@@ -47,6 +55,13 @@ use windlass_arch::{self as arch, Context, Start};
 pub struct TaskId {
     index: u32,
     generation: u32,
+}
+
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+impl TaskId {
+    pub(crate) fn new(index: u32, generation: u32) -> TaskId {
+        TaskId { index, generation }
+    }
 }
 
 impl fmt::Display for TaskId {
@@ -163,6 +178,7 @@ impl Flags {
     /// It has a name, or an unparker was asked for.
     pub(crate) const EXTRAS: Flags = Flags(16);
     /// Its stack is not of the usual size, or it has none: the block does not keep it.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub(crate) const ODD: Flags = Flags(32);
     /// Another task joins it: `joiner` says who.
     pub(crate) const JOINED: Flags = Flags(64);
@@ -200,18 +216,22 @@ pub(crate) struct TaskBlock {
     generation: Cell<u32>,
     index: u32,
     /// The runtime that the block belongs to.
-    #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
+    #[cfg(all(feature = "alloc", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
     home: *const Runtime,
     /// A free block may have kept the stack of the task before.
     pub(crate) stack: Cell<Option<StackMemory>>,
     name: Cell<Option<Name>>,
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     remote: Cell<Option<Remote>>,
+    /// What it is woken by from elsewhere.
+    #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+    node: crate::inbox::Node,
 }
 
-#[cfg(all(target_pointer_width = "64", not(feature = "asan")))]
+#[cfg(all(feature = "alloc", target_pointer_width = "64", not(feature = "asan")))]
 const _: () = assert!(size_of::<TaskBlock>() == 128, "two cache lines");
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 impl TaskBlock {
     /// For `debugger.rs`: object, flags, generation, index, name.
     pub(crate) const FIELDS: [usize; 5] = [
@@ -222,6 +242,10 @@ impl TaskBlock {
         offset_of!(TaskBlock, name),
     ];
 }
+
+/// Where there is no heap, there is one runtime, and nobody need remember which.
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+type Runtime = ();
 
 impl TaskBlock {
     const fn new(index: u32, flags: Flags, home: *const Runtime, next: Option<TaskRef>) -> TaskBlock {
@@ -240,11 +264,17 @@ impl TaskBlock {
             timer: Cell::new(NEVER),
             generation: Cell::new(0),
             index,
-            #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
+            #[cfg(all(
+                feature = "alloc",
+                not(all(target_arch = "wasm32", not(target_feature = "atomics")))
+            ))]
             home,
             stack: Cell::new(None),
             name: Cell::new(None),
+            #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
             remote: Cell::new(None),
+            #[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+            node: crate::inbox::Node::new(index),
         }
     }
 
@@ -261,9 +291,12 @@ impl TaskBlock {
     /// The runtime's scheduler.
     #[inline(always)]
     pub(crate) fn scheduler(&self) -> *mut Scheduler {
-        #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+        #[cfg(not(all(
+            feature = "alloc",
+            not(all(target_arch = "wasm32", not(target_feature = "atomics")))
+        )))]
         return crate::runtime::scheduler();
-        #[cfg(not(all(target_arch = "wasm32", not(target_feature = "atomics"))))]
+        #[cfg(all(feature = "alloc", not(all(target_arch = "wasm32", not(target_feature = "atomics")))))]
         // SAFETY: a block belongs to a runtime, and is there no longer than that.
         unsafe { &*self.home }.scheduler()
     }
@@ -300,22 +333,30 @@ impl TaskBlock {
     }
 
     /// Names the task, once, before it is queued.
-    pub(crate) fn set_name(&self, name: Cow<'static, str>) {
+    pub(crate) fn set_name(&self, name: Text) {
         self.name.set(Some(Name::new(name)));
         self.set(Flags::EXTRAS);
     }
 
     /// What other threads wake the task by, if anybody asked for it.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub(crate) fn remote(&self) -> Option<&Remote> {
         // SAFETY: set once, and taken away at the task's end; nobody holds the reference that long.
         unsafe { &*self.remote.as_ptr() }.as_ref()
     }
 
     /// As [`TaskBlock::remote`], for a task that had none.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub(crate) fn set_remote(&self, remote: Remote) {
         debug_assert!(self.remote().is_none(), "one node a task");
         self.remote.set(Some(remote));
         self.set(Flags::EXTRAS);
+    }
+
+    /// Whether somebody may have what wakes the task from elsewhere.
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+    pub(crate) fn has_unparker(&self) -> bool {
+        self.remote().is_some_and(Remote::is_shared)
     }
 
     /// Whether it may block while it runs: it is not cancelled.
@@ -447,6 +488,7 @@ impl TaskRef {
     }
 
     /// Asks the memory for the block, which is going to be used soon.
+    #[cfg(any(feature = "alloc", feature = "timers", target_arch = "wasm32"))]
     #[inline(always)]
     pub(crate) fn prefetch(self) {
         arch::prefetch(self.0.as_ptr().addr());
@@ -486,21 +528,25 @@ impl fmt::Debug for TaskRef {
 }
 
 /// Blocks in one piece of memory.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 const CHUNK: usize = if cfg!(target_arch = "wasm32") { 8 } else { 64 };
 
 /// How many free blocks keep the stack that their task had, in the long run; the stack provider pools the rest.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 const KEEP: usize = 64;
 
 /// How many bytes at the base of a kept stack are for the next task's closure and result.
 pub(crate) const KEPT_PACKET: usize = 64;
 
 /// Whether blocks keep stacks at all. Where code is shipped over a wire the way by the provider is short enough.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 const KEEPS: bool = cfg!(not(target_arch = "wasm32"));
 
 /// The table of task blocks.
 ///
 /// Nobody counts tasks: the number of blocks limits them, and a block's way from one list to another is all that a warm spawn and its end
 /// leave behind here.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 pub(crate) struct Tasks {
     /// Free blocks that have kept a stack of the usual size, the one freed last first: its memory is warm.
     kept: Option<TaskRef>,
@@ -518,17 +564,19 @@ pub(crate) struct Tasks {
 }
 
 /// The blocks of one of the lists.
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 fn list(first: Option<TaskRef>) -> impl Iterator<Item = TaskRef> {
     core::iter::successors(first, |task| task.joiner.get())
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 impl Tasks {
     /// For `debugger.rs`.
     pub(crate) const CHUNKS: usize = offset_of!(Tasks, chunks);
     pub(crate) const CHUNK_LENGTH: usize = CHUNK;
 }
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 impl Tasks {
     /// A table without blocks, for at most so many tasks.
     pub(crate) const fn new(most: usize) -> Tasks {
@@ -748,6 +796,7 @@ impl Tasks {
     }
 }
 
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter().map(TaskBlock::id)).finish()

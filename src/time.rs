@@ -23,7 +23,7 @@ impl Instant {
     ///
     /// # Context
     /// Any but interrupts.
-    #[cfg(feature = "alloc")]
+    #[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
     pub fn now() -> Instant {
         crate::runtime::now()
     }
@@ -44,7 +44,7 @@ impl Instant {
     }
 
     /// Returns the time that has passed since this instant, zero if it lies ahead.
-    #[cfg(feature = "alloc")]
+    #[cfg(any(feature = "alloc", feature = "scheduler", target_arch = "wasm32"))]
     pub fn elapsed(self) -> Duration {
         Instant::now().duration_since(self)
     }

@@ -17,10 +17,9 @@
 //! A timer is 16 bytes, so the four children of a node are one cache line, and half as many levels as a binary heap has are not in the cache.
 //! *Padded*: places that are no timer's hold one that never expires, so no step asks how many children there are.
 
-use crate::room::{self, NoMemory};
+use crate::room::{self, NoMemory, Table};
 use crate::task::{TaskRef, Tasks};
 use crate::time::Instant;
-use alloc::vec::Vec;
 use windlass_arch as arch;
 
 /// In a block's place for the deadline: no timer.
@@ -77,7 +76,7 @@ impl Group {
 /// The timer queue.
 #[derive(Debug)]
 pub(crate) struct TimerQueue {
-    groups: Vec<Group>,
+    groups: Table<Group>,
     /// How many timers there are.
     len: usize,
     next_age: u32,
@@ -92,7 +91,7 @@ const fn groups(timers: usize) -> usize {
 
 impl TimerQueue {
     pub(crate) const fn new() -> TimerQueue {
-        TimerQueue { groups: Vec::new(), len: 0, next_age: 0, void: 0 }
+        TimerQueue { groups: Table::new(), len: 0, next_age: 0, void: 0 }
     }
 
     /// Makes room for `tasks` timers in all, and as many void ones, so that `insert` never allocates and seldom cleans up.

@@ -142,6 +142,6 @@ fn the_reactor_of_the_readme_compiles() {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
     let (_, rest) = readme.split_once("```rust,ignore\n").expect("the reactor's example");
     let (source, _) = rest.split_once("```").expect("its end");
-    let output = cargo("check", "readme", ("lib.rs", source), "\"scheduler\"", "");
+    let output = cargo("check", "readme", ("lib.rs", source), "\"alloc\", \"scheduler\"", "");
     assert!(output.status.success(), "{}", text(&output));
 }

@@ -1,7 +1,7 @@
 //! Channels between tasks of one thread.
 //!
 //! Three kinds with one pair of ends: [`rendezvous`] holds nothing, [`bounded`] holds up to its capacity, [`unbounded`] as much as
-//! there is memory for. Both ends can be cloned; each value goes to one receiver. Waiters are served first come, first served, on both
+//! there is memory for. A [`Storage`] makes the first two without a heap. Both ends can be cloned; each value goes to one receiver. Waiters are served first come, first served, on both
 //! sides.
 //!
 //! ```text
@@ -31,8 +31,17 @@
 #![allow(unsafe_code, reason = "hands values over through slots on the stacks of blocked tasks")]
 
 mod error;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+mod heap;
+mod shared;
+#[cfg(not(target_arch = "wasm32"))]
+mod storage;
 
 pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
+pub use heap::{bounded, rendezvous, unbounded};
+#[cfg(not(target_arch = "wasm32"))]
+pub use storage::{InUse, Storage};
 
 use crate::dispatcher;
 use crate::runtime;
@@ -42,43 +51,13 @@ use crate::time::Moment;
 #[cfg(feature = "timers")]
 use crate::time::{Duration, Instant};
 use crate::wait_queue::{WaitQueue, Waiter};
-use alloc::collections::VecDeque;
-use alloc::rc::Rc;
-use core::cell::{Cell, RefCell, UnsafeCell};
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::mem::{self, MaybeUninit};
-
-/// Returns a channel that holds nothing: `send` waits until a receiver takes the value.
-pub fn rendezvous<T>() -> (Sender<T>, Receiver<T>) {
-    pair(None)
-}
-
-/// Returns a channel that holds up to `capacity` values: `send` waits while it is full.
-///
-/// A capacity of 0 makes a [`rendezvous`] channel.
-pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    pair(Some(Holding::up_to(capacity)))
-}
-
-/// Returns a channel without a limit: `send` never waits.
-pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    pair(Some(Holding::up_to(usize::MAX)))
-}
-
-fn pair<T>(holding: Option<Holding<T>>) -> (Sender<T>, Receiver<T>) {
-    let channel = Rc::new(Channel {
-        buffer: RefCell::new(VecDeque::new()),
-        is_plain: Cell::new(holding.is_none()),
-        holding,
-        closed: Cell::new(false),
-        senders: Side::new(),
-        receivers: Side::new(),
-    });
-    (Sender(Rc::clone(&channel)), Receiver(channel))
-}
+use core::ptr::NonNull;
+use shared::Shared;
 
 struct Channel<T> {
-    buffer: RefCell<VecDeque<T>>,
     /// `None`: it holds nothing.
     holding: Option<Holding<T>>,
     closed: Cell<bool>,
@@ -90,16 +69,27 @@ struct Channel<T> {
 
 /// How values are held.
 ///
-/// By pointers to functions: who has rendezvous channels only has none of a buffer's code, which is most of a channel's.
+/// By pointers to functions: who has rendezvous channels only has none of a buffer's code, which is most of a channel's; and the two ends
+/// need not know where their channel's memory is.
+///
+/// *Own Buffer*: the buffer is what the two functions expect, and nobody else uses it; neither calls the user's code.
 struct Holding<T> {
-    capacity: usize,
-    push: fn(&mut VecDeque<T>, T),
-    pop: fn(&mut VecDeque<T>) -> Option<T>,
+    buffer: NonNull<()>,
+    /// Appends a value, or gives it back if there is no room.
+    push: unsafe fn(NonNull<()>, T) -> Result<(), T>,
+    /// Takes the first value out.
+    pop: unsafe fn(NonNull<()>) -> Option<T>,
 }
 
 impl<T> Holding<T> {
-    fn up_to(capacity: usize) -> Holding<T> {
-        Holding { capacity, push: VecDeque::push_back, pop: VecDeque::pop_front }
+    fn push(&self, value: T) -> Result<(), T> {
+        // SAFETY: Own Buffer.
+        unsafe { (self.push)(self.buffer, value) }
+    }
+
+    fn pop(&self) -> Option<T> {
+        // SAFETY: Own Buffer.
+        unsafe { (self.pop)(self.buffer) }
     }
 }
 
@@ -111,7 +101,7 @@ struct Side {
 }
 
 impl Side {
-    fn new() -> Side {
+    const fn new() -> Side {
         Side { ends: Cell::new(1), waiting: WaitQueue::new() }
     }
 }
@@ -152,6 +142,23 @@ impl<T> Drop for Unsent<'_, T> {
 }
 
 impl<T> Channel<T> {
+    /// A channel that holds nothing, with an end on each side.
+    const fn new() -> Channel<T> {
+        Channel {
+            holding: None,
+            closed: Cell::new(false),
+            is_plain: Cell::new(true),
+            senders: Side::new(),
+            receivers: Side::new(),
+        }
+    }
+
+    /// From the beginning the channel holds values so: *Own Buffer*, which is there as long as the channel.
+    fn hold(&mut self, holding: Holding<T>) {
+        self.holding = Some(holding);
+        self.is_plain.set(false);
+    }
+
     /// Wakes the longest waiting end of `side`, for it has what it waited for, or will have: its offer stays until the next switch.
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn wake_first<'a>(&self, side: &'a Side) -> Option<&'a Offer<T>> {
@@ -225,12 +232,7 @@ impl<T> Channel<T> {
             return Err(TrySendError::Closed(value));
         }
         let Some(holding) = &self.holding else { return Err(TrySendError::Full(value)) };
-        let mut buffer = self.buffer.borrow_mut();
-        if buffer.len() >= holding.capacity {
-            return Err(TrySendError::Full(value));
-        }
-        (holding.push)(&mut buffer, value);
-        Ok(())
+        holding.push(value).map_err(TrySendError::Full)
     }
 
     #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
@@ -272,10 +274,10 @@ impl<T> Channel<T> {
 
     /// Takes a value out of the buffer; the longest waiting sender's value moves up.
     fn fetch(&self, holding: &Holding<T>) -> Option<T> {
-        let mut buffer = self.buffer.borrow_mut();
-        let value = (holding.pop)(&mut buffer)?;
+        let value = holding.pop()?;
         if let Some(next) = self.take_over() {
-            (holding.push)(&mut buffer, next);
+            let stored = holding.push(next);
+            debug_assert!(stored.is_ok(), "there is the room of what was taken out");
         }
         Some(value)
     }
@@ -317,15 +319,16 @@ impl<T> Channel<T> {
             self.close();
         }
         if self.receivers.ends.get() == 0 {
-            // Nobody can receive them any more. Their destructors may use the channel, so it is not borrowed meanwhile.
-            let rest = self.buffer.take();
-            drop(rest);
+            // Nobody can receive them any more. Their destructors may use the channel.
+            while let Some(value) = self.holding.as_ref().and_then(Holding::pop) {
+                drop(value);
+            }
         }
     }
 }
 
 /// The end that values go into.
-pub struct Sender<T>(Rc<Channel<T>>);
+pub struct Sender<T>(Shared<T>);
 
 impl<T> Sender<T> {
     /// Sends `value`, waiting while the channel is full.
@@ -387,7 +390,7 @@ impl<T> Sender<T> {
 }
 
 /// The end that values come out of.
-pub struct Receiver<T>(Rc<Channel<T>>);
+pub struct Receiver<T>(Shared<T>);
 
 impl<T> Receiver<T> {
     /// Receives a value, waiting while there is none.
@@ -504,7 +507,7 @@ macro_rules! end {
             fn clone(&self) -> Self {
                 let ends = &self.0.$side.ends;
                 ends.set(ends.get() + 1);
-                $name(Rc::clone(&self.0))
+                $name(self.0.clone())
             }
         }
 

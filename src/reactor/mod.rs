@@ -15,6 +15,7 @@
 //! Without the feature `scheduler`, exports are called directly after the state check.
 
 mod state;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 mod value;
 
 #[cfg(feature = "asynchronous")]
@@ -44,6 +45,7 @@ pub(crate) use call::would_block;
 pub use call::{call, initialize};
 pub(crate) use state::State;
 pub use state::poison;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 pub use value::{Output, Value};
 
 /// For the code that the macros write.
@@ -53,6 +55,7 @@ pub mod private {
     pub use super::exports::{Init, admit, call, register_init};
     #[cfg(all(target_arch = "wasm32", feature = "asynchronous"))]
     pub use super::exports::{result, start};
+    #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
     pub use super::value::{Output, Value};
 }
 

@@ -10,7 +10,6 @@ use super::{StackMemory, pages};
 /// Returns how many bytes below the base of this stack have been used: from the base to the deepest word that is not zero.
 ///
 /// Pages that were swapped out count as not used.
-#[cfg_attr(not(test), expect(dead_code, reason = "for reports on tasks, which do not show it yet"))]
 pub(crate) fn high_water(stack: &StackMemory) -> usize {
     const WORD: usize = size_of::<usize>();
     let page = pages::page_size();

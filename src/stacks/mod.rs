@@ -2,8 +2,8 @@
 //!
 //! A [`StackProvider`] hands out stacks and takes them back; it pools them, last in, first out, so that a new task gets warm memory.
 //! On `std` and unix it is [`slab`]: one range of address space for each size, a guard page below each stack. On Windows it is `virtual_alloc`:
-//! pages from the system for each stack, with a guard page, too. Elsewhere it is [`heap`]: the global allocator.
-//! [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
+//! pages from the system for each stack, with a guard page, too. Elsewhere it is [`heap`]: the global allocator; without one, a
+//! [`runtime::Memory`](crate::runtime::Memory). [`runtime::Builder::stacks`](crate::runtime::Builder::stacks) puts another in their place.
 //!
 //! ```text
 //!           limit                                                      base
@@ -14,6 +14,9 @@
 
 use core::ptr::NonNull;
 
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub(crate) mod fixed;
+#[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 pub mod heap;
 #[cfg(all(feature = "std", unix))]
 mod high_water;
@@ -28,12 +31,12 @@ mod valgrind;
 #[cfg(all(feature = "std", windows))]
 pub mod virtual_alloc;
 
+#[cfg(not(any(feature = "alloc", target_arch = "wasm32")))]
+pub(crate) use fixed::high_water;
+#[cfg(all(feature = "std", unix))]
+pub(crate) use high_water::high_water;
 #[cfg(all(feature = "std", unix))]
 pub(crate) use pages::want_huge_pages;
-
-#[cfg(all(feature = "std", unix))]
-#[expect(unused_imports, reason = "for reports on tasks, which do not show it yet")]
-pub(crate) use high_water::high_water;
 
 /// The largest stack size that can be asked for, in bytes: 1 GiB, or 256 MiB where pointers have 32 bits.
 pub const MAX_SIZE: usize = if usize::BITS > 32 { 1 << 30 } else { 1 << 28 };
@@ -48,6 +51,9 @@ pub const DEFAULT_SIZE: usize = if cfg!(target_arch = "wasm32") {
 } else {
     8 << 10
 };
+
+/// The smallest stack size that any task can do with, in bytes; each closure and its result come on top.
+pub const SMALLEST_SIZE: usize = windlass_arch::STACK_MIN + windlass_arch::STACK_ALIGN;
 
 /// Memory for one stack.
 #[derive(Debug)]
@@ -77,7 +83,7 @@ impl Home {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "alloc", not(target_arch = "wasm32")))]
 impl StackMemory {
     /// For `debugger.rs`: base, size.
     pub(crate) const FIELDS: [usize; 2] =
@@ -199,10 +205,13 @@ pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
 }
 
 /// The provider of this platform.
-#[cfg(not(any(
-    all(feature = "std", any(unix, windows)),
-    all(target_arch = "wasm32", not(target_feature = "atomics"))
-)))]
+#[cfg(all(
+    feature = "alloc",
+    not(any(
+        all(feature = "std", any(unix, windows)),
+        all(target_arch = "wasm32", not(target_feature = "atomics"))
+    ))
+))]
 pub(crate) fn default_provider() -> alloc::boxed::Box<dyn StackProvider> {
     alloc::boxed::Box::new(heap::HeapStacks::new())
 }

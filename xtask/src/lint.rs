@@ -19,6 +19,9 @@ const NATIVE_FEATURES: &[&str] = &[
     "asynchronous",
     "timers",
     "scheduler",
+    "scheduler,timers",
+    "alloc,scheduler",
+    "alloc,scheduler,timers",
     "std",
     "std,timers",
     "std,scheduler",
@@ -53,11 +56,15 @@ const GUESTS: &[(&str, &[&str])] = &[
 /// Tests that are built for wasm32, outside the workspace.
 const BINDGEN: &str = "tests/bindgen";
 
+/// The tests of the scheduler without a heap, outside the workspace as well.
+const FIXED: &str = "tests/fixed";
+
 pub(crate) fn command(workspace: &Workspace, args: &[String]) -> Result<()> {
     no_arguments(args)?;
     let mut lint = Lint::default();
     lint.step("formatting", || fmt::format(workspace, true));
     native(workspace, &mut lint);
+    fixed(workspace, &mut lint);
     if let Some(toolchain) = toolchain(Target::Unknown, &mut lint) {
         wasm32(workspace, &toolchain, &mut lint);
     }
@@ -98,6 +105,14 @@ fn native(workspace: &Workspace, lint: &mut Lint) {
             clippy(command.args(["--package", "windlass"]).args(only(features)))
         });
     }
+}
+
+fn fixed(workspace: &Workspace, lint: &mut Lint) {
+    lint.step(&format!("clippy, {FIXED}"), || {
+        let mut command = workspace.cargo("clippy");
+        command.current_dir(workspace.path(FIXED)).args(["--locked", "--bins", "--tests"]);
+        clippy(command.env("CARGO_TARGET_DIR", workspace.target().join("fixed")))
+    });
 }
 
 fn toolchain(target: Target, lint: &mut Lint) -> Option<Toolchain> {

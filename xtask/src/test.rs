@@ -23,6 +23,9 @@ const GUESTS: &[(&str, Guest)] = &[
 /// A package outside the workspace: its test harness brings a panic handler of its own.
 const BINDGEN: &str = "tests/bindgen";
 
+/// Another one: it has the scheduler without a heap.
+const FIXED: &str = "tests/fixed";
+
 struct Step {
     name: &'static str,
     does: &'static str,
@@ -32,6 +35,11 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "native", does: "every package on this machine, debug", run: native },
     Step { name: "direct", does: "the scheduler's package without the scheduler", run: direct },
+    Step {
+        name: "fixed",
+        does: "the scheduler without a heap, optimised and not; no allocator is linked",
+        run: fixed,
+    },
     Step { name: "release", does: "arch and scheduler, optimised", run: release },
     Step { name: "threads", does: "arch and scheduler on the threads backend", run: threads },
     Step {
@@ -178,6 +186,15 @@ fn direct(bench: &mut Bench<'_>) {
         "direct",
     ]);
     bench.tally.tests("direct", Report::Libtest, &mut test);
+}
+
+fn fixed(bench: &mut Bench<'_>) {
+    for args in [&["--locked"][..], &["--locked", "--release"]] {
+        let mut test = bench.workspace.cargo("test");
+        test.current_dir(bench.workspace.path(FIXED)).args(args);
+        test.env("CARGO_TARGET_DIR", bench.workspace.target().join("fixed"));
+        bench.tally.tests("fixed", Report::Libtest, &mut test);
+    }
 }
 
 fn release(bench: &mut Bench<'_>) {

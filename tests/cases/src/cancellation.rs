@@ -1,9 +1,9 @@
 //! Cancellation: whatever a task waits for ends with an error, and from then on nothing makes it wait.
 
 use crate::Trace;
+use crate::channel::{bounded, rendezvous, unbounded};
 use crate::trace::{at, end, end_all, ms, sent, sleep, task};
 use alloc::rc::Rc;
-use windlass::channel::{bounded, rendezvous, unbounded};
 use windlass::sync::{Condvar, Mutex, WaitGroup};
 use windlass::{Duration, current, park, park_timeout, sleep_until, yield_now};
 

@@ -1,11 +1,12 @@
 //! Channels: rendezvous, bounded, unbounded, and what `try_` says.
 
 use crate::Trace;
+use crate::channel::{bounded, rendezvous, unbounded};
 use crate::trace::{end, end_all, sent, task};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
-use windlass::channel::{TryRecvError, TrySendError, bounded, rendezvous, unbounded};
+use windlass::channel::{TryRecvError, TrySendError};
 use windlass::yield_now;
 
 pub(crate) fn rendezvous_sender_first(trace: &Trace) {

@@ -1,9 +1,9 @@
 //! Closing a channel: who does it, and what becomes of those who wait and of the values.
 
 use crate::Trace;
+use crate::channel::{bounded, rendezvous, unbounded};
 use crate::channels::tried;
 use crate::trace::{Noisy, end, end_all, sent, task};
-use windlass::channel::{bounded, rendezvous, unbounded};
 use windlass::yield_now;
 
 pub(crate) fn the_last_sender_dropped_closes(trace: &Trace) {

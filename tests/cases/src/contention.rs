@@ -1,8 +1,8 @@
 //! Several senders and several receivers: first come, first served.
 
 use crate::Trace;
+use crate::channel::{bounded, rendezvous, unbounded};
 use crate::trace::{end, end_all, ms, sent, sleep, task};
-use windlass::channel::{bounded, rendezvous, unbounded};
 use windlass::yield_now;
 
 /// Each value goes to the receiver that has waited longest: a gets 12 and 15, b 13 and 16, c 14 and 17. Were the waiters a stack, the

@@ -10,7 +10,7 @@
 //! * Timers are served when nothing is ready, and every 64 switches; all that are due, by deadline, then by age.
 //!
 //! Runners: `tests/cases/tests/traces.rs` (native, and the threads backend), `crates/host/tests/traces.rs` (wasmtime),
-//! `tests/node/traces.test.mjs` (Node). Each gives each case a fresh runtime whose clock stands at zero and moves only when
+//! `tests/node/traces.test.mjs` (Node), `tests/fixed` (native, without a heap in the scheduler). Each gives each case a fresh runtime whose clock stands at zero and moves only when
 //! everybody waits; afterwards no task may be left.
 //!
 //! A new case: write the function, list it in [`with_cases!`], write its golden.
@@ -22,6 +22,7 @@ extern crate alloc;
 mod trace;
 
 mod cancellation;
+mod channel;
 mod channels;
 mod closing;
 mod condvars;

@@ -4,9 +4,9 @@
 //! late to send or receive, whichever timer is older; a task that was ready before is not.
 
 use crate::Trace;
+use crate::channel::{bounded, rendezvous, unbounded};
 use crate::channels::tried;
 use crate::trace::{end, end_all, ms, sent, sleep, task};
-use windlass::channel::{bounded, rendezvous, unbounded};
 use windlass::{Duration, yield_now};
 
 pub(crate) fn a_receive_times_out(trace: &Trace) {
