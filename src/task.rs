@@ -488,7 +488,6 @@ impl TaskRef {
     }
 
     /// Asks the memory for the block, which is going to be used soon.
-    #[cfg(any(feature = "alloc", feature = "timers", target_arch = "wasm32"))]
     #[cfg(all(feature = "timers", any(feature = "alloc", target_arch = "wasm32")))]
     #[inline(always)]
     pub(crate) fn prefetch(self) {
