@@ -22,12 +22,12 @@ use crate::dispatcher::{self, JoinRefused};
 #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::error::SpawnErrorKind;
 use crate::error::{JoinError, Panic, SpawnError};
+use crate::name::Text;
 use crate::runtime;
 #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::stacks::{self, StackError};
 #[cfg(any(feature = "alloc", target_arch = "wasm32"))]
 use crate::task::Flags;
-use crate::name::Text;
 use crate::task::{KEPT_PACKET, TaskId, TaskRef};
 use core::alloc::Layout;
 use core::fmt;

@@ -41,7 +41,14 @@ fn a_parked_task_is_woken_while_others_yield_without_end() {
         let thread = thread::spawn(move || unparker.unpark());
         let yields = [(); 2].map(|()| {
             let done = Rc::clone(&done);
-            spawn(move || (0..u64::from(u32::MAX)).any(|_| done.get() || { yield_now(); false }))
+            spawn(move || {
+                (0..u64::from(u32::MAX)).any(|_| {
+                    done.get() || {
+                        yield_now();
+                        false
+                    }
+                })
+            })
         });
         assert_eq!(yields.map(|task| task.join().expect("no panic")), [true; 2]);
         parked.join().expect("no panic");
