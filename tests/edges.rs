@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use windlass::platform::{MayNotBlock, MockClock, Platform};
+#[cfg(all(feature = "std", unix))]
+use windlass::stacks::{StackCounts, StackError, StackMemory, StackProvider, slab::SlabStacks};
 use windlass::{Builder, Duration, Instant, channel, reactor, run, runtime, sleep, spawn, yield_now};
 
 /// A platform that uses tasks while it is asked to wait.
@@ -109,18 +111,45 @@ fn closures_and_results_of_all_sizes_and_alignments_take_turns_on_one_stack() {
     });
 }
 
+/// The slab's stacks; counts those that come back.
+#[cfg(all(feature = "std", unix))]
+struct Counting {
+    slab: SlabStacks,
+    released: Rc<Cell<usize>>,
+}
+
+// SAFETY: all is done by the slab.
+#[cfg(all(feature = "std", unix))]
+unsafe impl StackProvider for Counting {
+    fn acquire(&mut self, size: usize) -> Result<StackMemory, StackError> {
+        self.slab.acquire(size)
+    }
+
+    fn release(&mut self, stack: StackMemory) {
+        self.released.set(self.released.get() + 1);
+        self.slab.release(stack);
+    }
+
+    fn counts(&self) -> StackCounts {
+        self.slab.counts()
+    }
+}
+
 /// Those that yield to each other keep the host loop out where it has nothing to do; here it has.
+#[cfg(all(feature = "std", unix))]
 #[test]
 fn stacks_of_an_unusual_size_go_back_while_others_yield() {
-    run(|| {
-        let others = [(); 2].map(|()| spawn(|| (0..20_000).for_each(|_| yield_now())));
-        for _ in 0..1_000 {
-            Builder::new().stack_size(20 << 10).spawn(|| ()).expect("memory").join().expect("no panic");
-        }
-        let pooled = runtime::stats().stacks.pooled;
-        assert!(pooled < 200, "{pooled} stacks for one task at a time");
-        for task in others {
+    let released = Rc::new(Cell::new(0));
+    let stacks = Counting { slab: SlabStacks::new(), released: Rc::clone(&released) };
+    // SAFETY: the slab's stacks have guards.
+    unsafe { runtime::Builder::new().stacks(stacks) }.install().expect("nothing has run yet");
+    run(move || {
+        let other = spawn(|| (0..200).for_each(|_| yield_now()));
+        for task in [(); 10].map(|()| Builder::new().stack_size(20 << 10).spawn(|| ()).expect("memory")) {
             task.join().expect("no panic");
         }
+        (0..130).for_each(|_| yield_now());
+        assert_eq!(released.get(), 10);
+        other.join().expect("no panic");
     });
 }
